@@ -2,5 +2,6 @@
 
 from dldl_mm.codecs.base import BaseLabelCodec
 from dldl_mm.codecs.gaussian import GaussianLabelCodec
+from dldl_mm.codecs.grid import GridLabelCodec
 
-__all__ = ['BaseLabelCodec', 'GaussianLabelCodec']
+__all__ = ['BaseLabelCodec', 'GaussianLabelCodec', 'GridLabelCodec']
