@@ -1,7 +1,19 @@
 """Codecs: what a label distribution means, encode and decode in one object."""
 
-from dldl_mm.codecs.base import BaseLabelCodec
+from dldl_mm.codecs.base import (
+    BaseLabelCodec,
+    BaseValueCodec,
+    build_codec,
+    build_value_codec,
+)
 from dldl_mm.codecs.gaussian import GaussianLabelCodec
 from dldl_mm.codecs.grid import GridLabelCodec
 
-__all__ = ['BaseLabelCodec', 'GaussianLabelCodec', 'GridLabelCodec']
+__all__ = [
+    'BaseLabelCodec',
+    'BaseValueCodec',
+    'GaussianLabelCodec',
+    'GridLabelCodec',
+    'build_codec',
+    'build_value_codec',
+]

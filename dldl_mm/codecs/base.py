@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from dldl_mm.registry import TASK_UTILS
+
 
 class BaseLabelCodec(ABC):
     """Encodes annotations into label distributions and decodes distributions.
@@ -69,3 +71,32 @@ class BaseLabelCodec(ABC):
     def __repr__(self) -> str:
         fields = ', '.join(f'{k}={v!r}' for k, v in self.spec.items() if k != 'type')
         return f'{type(self).__name__}({fields})'
+
+
+class BaseValueCodec(BaseLabelCodec):
+    """A codec whose distributions decode to a value: a scalar, or a vector of A axes."""
+
+    @abstractmethod
+    def decode(self, dist: Tensor, rule: str | None = None) -> Tensor:
+        """(N, K) distributions to (N,) or (N, A) values, by the codec's rule or another."""
+
+    @abstractmethod
+    def std(self, dist: Tensor) -> Tensor:
+        """(N,) or (N, A) standard deviations of (N, K) distributions, in the labels' unit."""
+
+
+def build_codec(codec: dict[str, Any] | BaseLabelCodec) -> BaseLabelCodec:
+    """Build a codec from its config; a codec is returned as it is."""
+    return codec if isinstance(codec, BaseLabelCodec) else TASK_UTILS.build(codec)
+
+
+def build_value_codec(codec: dict[str, Any] | BaseLabelCodec) -> BaseValueCodec:
+    """Build a codec that decodes to values; see :func:`build_codec`.
+
+    Raises:
+        TypeError: The codec does not decode to values.
+    """
+    built = build_codec(codec)
+    if not isinstance(built, BaseValueCodec):
+        raise TypeError(f'expected a codec that decodes to values, got {type(built).__name__}')
+    return built

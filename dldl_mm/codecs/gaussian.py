@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dldl_mm.codecs.base import BaseLabelCodec
+from dldl_mm.codecs.base import BaseValueCodec
 from dldl_mm.functional import (
     SHAPES,
     circular_mean,
@@ -27,7 +27,7 @@ _RULES = ('expectation', 'argmax', 'median')
 
 
 @TASK_UTILS.register_module()
-class GaussianLabelCodec(BaseLabelCodec):
+class GaussianLabelCodec(BaseValueCodec):
     r"""Distribution over the ordered labels ``start, start + step, ..., stop``.
 
     .. math:: d_k \propto e^{-(l_k - \mu)^2 / 2 \sigma^2}, \quad \sum_k d_k = 1
@@ -73,7 +73,9 @@ class GaussianLabelCodec(BaseLabelCodec):
     ) -> None:
         for name, number in dict(start=start, stop=stop, step=step).items():
             if not _is_finite(number):
-                raise ValueError(f'GaussianLabelCodec: {name} must be a finite number, got {number!r}')
+                raise ValueError(
+                    f'GaussianLabelCodec: {name} must be a finite number, got {number!r}'
+                )
         if step <= 0:
             raise ValueError(f'GaussianLabelCodec: step must be greater than 0, got {step}')
         if stop <= start:
@@ -234,7 +236,9 @@ class GaussianLabelCodec(BaseLabelCodec):
         numbers = [('value', data_info['gt_value'])]
         if self.shape == 'empirical':
             if not data_info.get('gt_votes'):
-                raise ValueError("shape='empirical' needs single votes, but the sample has no 'gt_votes'")
+                raise ValueError(
+                    "shape='empirical' needs single votes, but the sample has no 'gt_votes'"
+                )
             numbers += [('vote', vote) for vote in data_info['gt_votes']]
         for name, number in numbers:
             if not (math.isfinite(number) and (self.clip or self._low <= number <= self._high)):
@@ -286,4 +290,6 @@ class GaussianLabelCodec(BaseLabelCodec):
 
 
 def _is_finite(number: object) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+    return (
+        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+    )

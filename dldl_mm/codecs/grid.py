@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dldl_mm.codecs.base import BaseLabelCodec
+from dldl_mm.codecs.base import BaseValueCodec
 from dldl_mm.functional import (
     circular_mean,
     expectation,
@@ -51,7 +51,7 @@ PRESETS: dict[str, tuple[tuple[float, ...], ...]] = {
 
 
 @TASK_UTILS.register_module()
-class GridLabelCodec(BaseLabelCodec):
+class GridLabelCodec(BaseValueCodec):
     r"""Joint distribution over several angles, in degrees.
 
     .. math:: d_k \propto e^{-\frac12 (l_k - \mu)^\top \Sigma^{-1} (l_k - \mu)}, \quad

@@ -94,7 +94,9 @@ def quantile(dist: Tensor, labels: Tensor, q: float | Tensor) -> Tensor:
     dist, labels = _prepare(dist, labels)
     cdf = dist.double().cumsum(-1)
     levels = torch.as_tensor(q, dtype=cdf.dtype, device=cdf.device)
-    index = torch.searchsorted(cdf, (levels - slack).expand(*cdf.shape[:-1], levels.numel()).contiguous())
+    index = torch.searchsorted(
+        cdf, (levels - slack).expand(*cdf.shape[:-1], levels.numel()).contiguous()
+    )
     value = labels[index.clamp(max=labels.numel() - 1)]
     return value if levels.ndim else value.squeeze(-1)
 
@@ -115,7 +117,9 @@ def interval(dist: Tensor, labels: Tensor, level: float = 0.9) -> Tensor:
     """
     if not 0 < level < 1:
         raise ValueError(f'the level of an interval must lie in (0, 1), got {level}')
-    return quantile(dist, labels, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
+    return quantile(
+        dist, labels, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    )
 
 
 def standard_deviation(dist: Tensor, labels: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 __all__ = ['kl_divergence', 'reduce_samples']
 
@@ -17,7 +18,7 @@ class _KLDivergence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
         ctx.save_for_backward(logits, target)
         dtype = torch.promote_types(torch.promote_types(logits.dtype, target.dtype), torch.float32)
         log_p = logits.to(dtype).log_softmax(-1)
@@ -33,7 +34,7 @@ class _KLDivergence(torch.autograd.Function):
         return torch.where(normalised, kl.clamp_min(0), kl)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         logits, target = ctx.saved_tensors
         dtype = grad.dtype
         grad = grad.unsqueeze(-1)

@@ -62,9 +62,7 @@ def _binomial(value: Tensor, labels: Tensor) -> Tensor:
     probability = ((value - labels[0]) / (labels[-1] - labels[0])).clamp(0, 1)
     successes = torch.arange(trials + 1, dtype=labels.dtype, device=labels.device)
     coefficient = (
-        math.lgamma(trials + 1)
-        - torch.lgamma(successes + 1)
-        - torch.lgamma(trials - successes + 1)
+        math.lgamma(trials + 1) - torch.lgamma(successes + 1) - torch.lgamma(trials - successes + 1)
     )
     return (
         coefficient
@@ -182,5 +180,7 @@ def empirical_distribution(votes: Tensor, labels: Tensor) -> Tensor:
     count = given.sum(-1, keepdim=True)
     if not count.all():
         raise ValueError('the empirical distribution needs at least one vote per sample, got none')
-    single = label_distribution(torch.where(given, votes, labels[0].to(votes)), 1.0, labels, 'one_hot')
+    single = label_distribution(
+        torch.where(given, votes, labels[0].to(votes)), 1.0, labels, 'one_hot'
+    )
     return (single * given.unsqueeze(-1)).sum(-2) / count
