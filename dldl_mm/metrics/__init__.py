@@ -3,6 +3,13 @@
 from dldl_mm.metrics.age import AgeMetric
 from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.metrics.dump import DumpPredictions
+from dldl_mm.metrics.head_pose import HeadPoseMetric
 from dldl_mm.metrics.label_distribution import LabelDistributionMetric
 
-__all__ = ['AgeMetric', 'DumpPredictions', 'LabelDistributionMetric', 'SampleMetric']
+__all__ = [
+    'AgeMetric',
+    'DumpPredictions',
+    'HeadPoseMetric',
+    'LabelDistributionMetric',
+    'SampleMetric',
+]
