@@ -52,7 +52,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--options', nargs='+', action=DictAction, default={}, help="the reader's options"
     )
     parser.add_argument('--images', help="folder of the images (default: the CSV file's)")
-    parser.add_argument('--out', help='CSV file to write (default: INPUT_split.csv or _folds.csv)')
+    parser.add_argument(
+        '--out', help='CSV file to write (default: INPUT_split.csv or INPUT_fold.csv)'
+    )
     parser.add_argument('--scheme', choices=('holdout', 'kfold', 'loso'), default='holdout')
     parser.add_argument(
         '--fractions',
@@ -68,6 +70,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--stratify', action='store_true', help='spread the decades of the first value evenly'
     )
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--column', help='column to add (default: split or fold)')
     parser.add_argument('--file', default='file', help='column of the image file (default: file)')
     parser.add_argument(
         '--value', nargs='+', default=['age'], help='columns of the annotation (default: age)'
@@ -103,15 +106,14 @@ def split(args: argparse.Namespace) -> None:
         header, rows, paths, source = read_csv(args)
     else:
         header, rows, paths, source = read_dataset(args)
-    column = 'split' if args.scheme == 'holdout' else 'fold'
+    kind = 'split' if args.scheme == 'holdout' else 'fold'
+    column = args.column or kind
     if column in header:
-        raise ValueError(f'{source} already has a column {column!r}')
+        raise ValueError(f'{source} already has a column {column!r}; --column names another')
     for needed in [args.file, *args.value, *([args.group] if args.group else [])]:
         if needed not in header:
             raise ValueError(f'{source} has no column {needed!r}; it has: {", ".join(header)}')
-    out = (
-        args.out or f'{os.path.splitext(source)[0]}_{"split" if column == "split" else "folds"}.csv'
-    )
+    out = args.out or f'{os.path.splitext(source)[0]}_{kind}.csv'
 
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
