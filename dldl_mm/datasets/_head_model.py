@@ -10,6 +10,7 @@ Head frame: x to the image's right, y up, z towards the viewer; crown at y = 1, 
 of an adult at y = 0, so one unit is half a head's height.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -210,7 +211,7 @@ class _Mesh:
     components: Array  # (C, 3 V)
     angle: Array  # (V,) around the head, 0 at the front, radians
     torso: Array  # (V,) share of the vertex that belongs to the shoulders
-    outward: Array  # (3, V) unit normals of the mean head
+    outward: Array  # (3, V) unit normals of the mean head without its features
     hair: tuple[NDArray, ...]  # (V,) each: see _hair_fields
 
 
@@ -279,7 +280,8 @@ def _mesh() -> _Mesh:
         'eye_spacing': along(0.022 * spot(0.29, 0.03, 0.16, 0.16)),
         'socket': along(dz=-0.04 * spot(0.27, 0.03, 0.14, 0.08)),
         'brow_ridge': along(dz=0.035 * spot(0.22, 0.17, 0.2, 0.05)),
-        'cheekbone': along(0.025 * spot(0.47, -0.2, 0.13, 0.1), dz=0.045 * spot(0.4, -0.2, 0.13, 0.1)),
+        'cheekbone': along(0.025 * spot(0.47, -0.2, 0.13, 0.1),
+                           dz=0.045 * spot(0.4, -0.2, 0.13, 0.1)),
         'fat': along(0.07 * spot(0.5, -0.5, 0.2, 0.22), dy=-0.03 * spot(0, -0.98, 0.4, 0.1),
                      dz=0.05 * spot(0.4, -0.5, 0.16, 0.2)),
         'chin': along(dy=-0.03 * spot(0, -0.95, 0.2, 0.1), dz=0.055 * spot(0, -0.92, 0.17, 0.1)),
@@ -308,7 +310,8 @@ def _mesh() -> _Mesh:
             dy=-0.07 * spot(0.42, -0.74, 0.14, 0.12) - 0.05 * spot(0, -0.36, 0.14, 0.09)
             + 0.2 * (y + 0.1) * ear - 0.05 * spot(0.16, -0.98, 0.3, 0.1)
             - 0.02 * spot(0.3, 0.15, 0.2, 0.08),
-            dz=0.03 * spot(0.4, -0.78, 0.1, 0.07) + 0.02 * ridge - 0.04 * spot(0.42, -0.45, 0.1, 0.1)
+            dz=0.03 * spot(0.4, -0.78, 0.1, 0.07) + 0.02 * ridge
+            - 0.04 * spot(0.42, -0.45, 0.1, 0.1)
             + 0.035 * spot(0.29, -0.135, 0.1, 0.035) - 0.03 * spot(0.29, 0.05, 0.14, 0.05)
             - 0.02 * (upper_lip + lower_lip),
         ),
@@ -319,7 +322,8 @@ def _mesh() -> _Mesh:
         ),
         'brow_raise': along(dy=0.035 * spot(0.29, 0.2, 0.22, 0.09)),
     }  # fmt: skip
-    mean = np.stack([x, y, z]).reshape(3, -1).astype(np.float32) + parts.pop('features')
+    loft = np.stack([x, y, z]).reshape(3, -1).astype(np.float32)
+    mean = loft + parts.pop('features')
     hair = _hair_fields(mean[0], mean[1], angle.ravel())
     return _Mesh(
         mean=mean,
@@ -327,7 +331,7 @@ def _mesh() -> _Mesh:
         components=np.stack([part.ravel() for part in parts.values()]),
         angle=angle.ravel().astype(np.float32),
         torso=torso.ravel().astype(np.float32),
-        outward=_normals(mean),
+        outward=_normals(loft),
         hair=tuple(field.astype(np.float32) for field in hair),
     )
 
@@ -361,7 +365,7 @@ def _lines(x: NDArray, y: NDArray, lines: list[tuple[list, float, float]]) -> ND
         nearest = np.full_like(x, 9.0)
         strength = np.zeros_like(x)
         corners = np.asarray(points, np.float64)
-        for i, (a, b) in enumerate(zip(corners[:-1], corners[1:], strict=True)):
+        for i, (a, b) in enumerate(itertools.pairwise(corners)):
             along = b - a
             t = np.clip(((x - a[0]) * along[0] + (y - a[1]) * along[1]) / (along @ along), 0, 1)
             distance = np.hypot(x - a[0] - t * along[0], y - a[1] - t * along[1])
@@ -442,8 +446,7 @@ def _dense_maps(shape: tuple[int, int]) -> Array:
     """The maps of ``_COLUMNS``, (points, columns), for a dense grid of this shape."""
     mesh = _mesh()
     x, y, z, angle, torso = (
-        _densify(plane, shape).astype(np.float64)
-        for plane in (*mesh.mean, mesh.angle, mesh.torso)
+        _densify(plane, shape).astype(np.float64) for plane in (*mesh.mean, mesh.angle, mesh.torso)
     )
     left = np.abs(x)
     cos = np.cos(angle)
@@ -571,10 +574,10 @@ def _visible_points(
         normals: (3, M) normals there in the viewer's frame, not quite of unit length.
         maps: (columns, M) what ``_dense_maps`` knows about the points that are seen there.
     """
-    # At most about one pixel between neighbours; one grid serves all scales up to 0.8, so that
+    # About one pixel between neighbours on the face; one grid serves all scales up to 0.8, so that
     # the maps are computed once.
     span = size * max(0.8, np.ceil(5 * params.scale) / 5)
-    shape = (int(3.0 * span), int(3.2 * span))
+    shape = (int(2.6 * span), int(2.8 * span))
     normals = _normals(vertices)
     across, down = _to_pixels(vertices, params, size)
     front = np.flatnonzero(_densify(normals[2], shape) > -0.1)
@@ -598,13 +601,12 @@ def _visible_points(
 
 
 def _fill_gaps(seen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give a pixel between two covered neighbours the point of one of them."""
-    for before, here, after in (
-        (np.s_[:, :-2], np.s_[:, 1:-1], np.s_[:, 2:]),
-        (np.s_[:-2], np.s_[1:-1], np.s_[2:]),
-    ):
-        gap = (seen[here] < 0) & (seen[before] >= 0) & (seen[after] >= 0)
-        seen[here][gap] = seen[before][gap]
+    """Give pixels between covered ones a neighbour's point: steep places leave small gaps."""
+    for reach in (1, 2, 3):
+        for image in (seen, seen.T):
+            before, here, after = image[: -2 * reach], image[reach:-reach], image[2 * reach :]
+            gap = (here < 0) & (before >= 0) & (after >= 0)
+            here[gap] = before[gap]
     return seen
 
 
@@ -676,7 +678,9 @@ def _paint_lips(
 def _paint_brows(
     albedo: Array, x: NDArray, y: NDArray, face: NDArray, hair: NDArray, cue: dict
 ) -> None:
-    near = np.flatnonzero((np.abs(np.abs(x) - 0.30) < 0.25) & (np.abs(y - 0.18) < 0.12) & (face > 0.3))
+    near = np.flatnonzero(
+        (np.abs(np.abs(x) - 0.30) < 0.25) & (np.abs(y - 0.18) < 0.12) & (face > 0.3)
+    )
     if not len(near):
         return
     bx = (np.abs(x[near]) - 0.09) / 0.40  # 0 at the inner end, 1 at the outer
@@ -703,7 +707,7 @@ def _shade(params: FaceParams, cue: dict[str, float], normals: Array, maps: Arra
     bent /= np.sqrt(bent[0] ** 2 + bent[1] ** 2 + bent[2] ** 2) + 1e-6
 
     def tint(share: NDArray, red: float, green: float, blue: float) -> Array:
-        return 1.0 - share * np.array([[red], [green], [blue]], np.float32)
+        return np.float32(1.0) - share * np.array([[red], [green], [blue]], np.float32)
 
     albedo = np.repeat(np.array(params.skin, np.float32)[:, None], len(x), axis=1)
     flush = 0.10 + 0.10 * min(cue['child'], 1.0) + 0.05 * cue['blotches']
@@ -785,14 +789,16 @@ def sample_face(
         offsets['grey'] -= 30.0  # dyed
     tone = rng.beta(1.1, 1.6)
     skin = (1 - tone) * np.array([0.95, 0.76, 0.66]) + tone * np.array([0.38, 0.25, 0.19])
-    skin *= rng.normal(1.0, 0.04, 3)
+    skin *= rng.normal(1.0, 0.02, 3)
     hairs = np.array([
         (0.07, 0.06, 0.06), (0.20, 0.13, 0.09), (0.36, 0.24, 0.15), (0.50, 0.25, 0.12),
         (0.72, 0.56, 0.34), (0.82, 0.72, 0.54),
     ])  # fmt: skip
     # Every complexion has dark hair, only fair ones the rest.
     hair = hairs[int(rng.random() * (1 + 5 * (1 - tone)))] * rng.normal(1.0, 0.1, 3)
-    irises = np.array([(0.20, 0.12, 0.07), (0.32, 0.22, 0.12), (0.34, 0.40, 0.26), (0.3, 0.43, 0.54)])
+    irises = np.array(
+        [(0.20, 0.12, 0.07), (0.32, 0.22, 0.12), (0.34, 0.40, 0.26), (0.3, 0.43, 0.54)]
+    )
     iris = irises[int(rng.random() * (1 + 3 * (1 - tone)))]
     long_hair = rng.random() < 0.45
     azimuth, elevation = np.radians([rng.uniform(-75, 75), rng.uniform(-10, 65)])
@@ -821,10 +827,10 @@ def sample_face(
             np.sin(elevation),
             np.cos(azimuth) * np.cos(elevation),
         ),
-        light_colour=tuple(np.clip(rng.normal(1.0, 0.06, 3), 0.8, 1.2)),
+        light_colour=tuple(np.clip(rng.normal(1.0, 0.035, 3), 0.9, 1.1)),
         ambient=rng.uniform(0.3, 0.65),
         exposure=rng.uniform(0.65, 1.25),
-        scale=rng.uniform(0.58, 0.72),
+        scale=rng.uniform(0.62, 0.76),
         shift=tuple(np.clip(rng.normal(0.0, 0.025, 2), -0.07, 0.07)),
         blur=rng.uniform(0.0, 0.008),
         noise=rng.uniform(0.0, 6.0),

@@ -48,7 +48,7 @@ class AgeDataset(LabelDistributionDataset):
         'votes': ('votes',),
         'subject': ('subject',),
     }
-    REQUIRED = ('file', 'age')
+    REQUIRED: Sequence[str] = ('file', 'age')
 
     def __init__(
         self, ann_file: str, *, columns: Mapping[str, str | None] | None = None, **kwargs: Any

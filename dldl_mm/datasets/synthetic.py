@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -32,8 +32,8 @@ AGES = (1, 85)  # first and last age of the label set
 AXES = ('pitch', 'yaw', 'roll')
 SPLITS = ('train', 'val', 'test')
 POSE_RANGES = {
-    'age': dict(pitch=15.0, yaw=25.0, roll=10.0),
-    'pose': dict(pitch=50.0, yaw=75.0, roll=30.0),
+    'age': {'pitch': 15.0, 'yaw': 25.0, 'roll': 10.0},
+    'pose': {'pitch': 50.0, 'yaw': 75.0, 'roll': 30.0},
 }
 
 #: Mean deviation of the raters of ChaLearn LAP 2015 for apparent ages 0-9, 10-19, ..., 80-89.
@@ -122,7 +122,7 @@ class SyntheticFaces(BaseDataset):
         ((32, 32, 3), 10)
     """
 
-    METAINFO: dict = dict(dataset_type='SyntheticFaces')
+    METAINFO: ClassVar[dict] = {'dataset_type': 'SyntheticFaces'}
 
     def __init__(
         self,
