@@ -116,10 +116,10 @@ class SyntheticFaces(BaseDataset):
 
     Example:
         >>> from dldl_mm.datasets.synthetic import SyntheticFaces
-        >>> faces = SyntheticFaces(num_samples=4, img_size=32, split='val')
-        >>> sample = faces[3]
-        >>> sample['img'].shape, len(sample['gt_votes'])
-        ((32, 32, 3), 10)
+        >>> faces = SyntheticFaces(num_samples=4, split='val', lazy_init=True)
+        >>> labels = faces.load_data_list()[3]
+        >>> labels['img_path'], len(labels['gt_votes'])
+        ('synthetic://faces/0/val/3', 10)
     """
 
     METAINFO: ClassVar[dict] = {'dataset_type': 'SyntheticFaces'}

@@ -247,11 +247,12 @@ def test_age_can_be_learned_from_pixels(train):
     truth = np.array([held_out.get_data_info(i)['gt_value'] for i in range(200)])
     x, z = features(images), features(images_of(held_out, range(200)))
     centre = x.mean(axis=0)
-    kernel = (x - centre) @ (x - centre).T + 10.0 * np.eye(len(x))
+    # The penalty has the smallest leave-one-out error on the training images.
+    kernel = (x - centre) @ (x - centre).T + 200.0 * np.eye(len(x))
     weights = np.linalg.solve(kernel, ages - ages.mean())
     predicted = ages.mean() + (z - centre) @ (x - centre).T @ weights
     baseline = np.abs(truth - ages.mean()).mean()
-    assert np.abs(truth - predicted).mean() < 0.75 * baseline
+    assert np.abs(truth - predicted).mean() < 0.67 * baseline
 
 
 def test_each_cue_changes_the_picture():
