@@ -46,7 +46,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    type='HeadPoseMetric', axes=axes, codec=codec, tolerance=15, decode=('median', 'argmax')
-)
+val_evaluator = dict(type='HeadPoseMetric', axes=axes, codec=codec, tolerance=15)
 test_evaluator = val_evaluator
