@@ -196,8 +196,8 @@ def test_mistakes_end_in_one_message(root, capsys, args, message):
     [
         ([], 'give either a CSV file or --reader'),
         (['missing.csv'], 'annotation file missing.csv does not exist'),
-        (['--reader', 'Faces', '--out', 'x.csv'], "there is no data set 'Faces' in: "),
-        (['--reader', 'check_disjoint', '--out', 'x.csv'], "no data set 'check_disjoint'"),
+        (['--reader', 'Faces', '--out', 'x.csv'], "there is no reader 'Faces'; there are "),
+        (['--reader', 'check_disjoint', '--out', 'x.csv'], "no reader 'check_disjoint'"),
         (['--reader', 'FGNet'], '--reader needs --out'),
         (['--reader', 'FGNet', '--out', 'x.csv', '--options', 'folder=x'], "argument 'folder'"),
     ],
