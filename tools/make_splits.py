@@ -137,7 +137,7 @@ def split(args: argparse.Namespace) -> None:
     parts = assign(args, rows, values, digests)
     names = [row[args.file] for row in rows]
     record = {
-        'source': os.path.basename(source),
+        'source': args.reader or os.path.basename(source),
         'scheme': args.scheme,
         'fractions': list(args.fractions) if args.scheme == 'holdout' else None,
         'seed': args.seed if args.scheme != 'loso' else None,

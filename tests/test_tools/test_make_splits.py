@@ -161,6 +161,7 @@ def test_reader(tmp_path):
     args = ['--reader', 'UTKFace', '--options', *options, '--scheme', 'kfold', '--out', out]
     assert make_splits.main(args) == 0
     record = json.loads((tmp_path / 'folds.json').read_text())
+    assert record['source'] == 'UTKFace'
     for cls in (UTKFace, AgeDataset):
         dataset = cls('folds.csv', data_root=str(tmp_path), data_prefix='images', where={'fold': 2})
         assert dataset.split_hash == record['parts']['2']['hash']
