@@ -2,5 +2,7 @@
 _base_ = './resnet18_dldl_utkface.py'
 
 model = dict(
-    head=dict(losses=[dict(type='LabelDistributionKLLoss'), dict(type='ExpectationLoss', norm='l1')])
+    head=dict(
+        losses=[dict(type='LabelDistributionKLLoss'), dict(type='ExpectationLoss', norm='l1')]
+    )
 )

@@ -55,7 +55,9 @@ def test_train_resume_test_and_browse(run_tool, tmp_path):
     assert (done.code, 'expected a file ending in .jsonl or .json' in done.err) == (2, True)
 
     changed = [*SMALL, 'model.head.codec.stop=90']
-    done = run_tool('test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *changed)
+    done = run_tool(
+        'test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *changed
+    )
     assert done.code == 2
     assert 'stop is 90.0 in model.head, but 85.0 in' in done.err
 
@@ -214,11 +216,15 @@ class Evil:
 
 def test_foreign_and_damaged_checkpoints_are_refused(run_tool, tmp_path):
     torch.save(dict(state_dict={}, payload=Evil()), tmp_path / 'evil.pth')
-    done = run_tool('test', AGE, tmp_path / 'evil.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL)
+    done = run_tool(
+        'test', AGE, tmp_path / 'evil.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL
+    )
     assert done.code == 2
     assert 'names the global posix.system' in done.err
     (tmp_path / 'text.pth').write_text('not a checkpoint')
-    done = run_tool('test', AGE, tmp_path / 'text.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL)
+    done = run_tool(
+        'test', AGE, tmp_path / 'text.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL
+    )
     assert done.code == 2
 
 

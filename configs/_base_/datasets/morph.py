@@ -9,8 +9,6 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    dataset=dict(
-        type='Morph', ann_file='morph_2008_nonCommercial_kfold.csv', where=dict(fold=1)
-    ),
+    dataset=dict(type='Morph', ann_file='morph_2008_nonCommercial_kfold.csv', where=dict(fold=1)),
 )
 test_dataloader = val_dataloader
