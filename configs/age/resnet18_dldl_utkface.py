@@ -6,6 +6,7 @@ _base_ = [
 ]
 
 model = dict(head=dict(codec=_base_.codec))
-max_epochs = 40
+
+max_epochs = 30
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 param_scheduler = dict(total_steps=max_epochs)

@@ -7,9 +7,14 @@ img_size = 96
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=img_size, crop_ratio_range=(0.6, 1.0)),
+    dict(
+        type='RandomResizedCrop',
+        scale=img_size,
+        crop_ratio_range=(0.75, 1.0),
+        aspect_ratio_range=(0.9, 1.1),
+    ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='ColorJitter', brightness=0.2, contrast=0.2, saturation=0.2),
     dict(type='EncodeLabelDistribution', codec=codec),
     pack,
 ]
