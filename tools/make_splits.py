@@ -137,7 +137,7 @@ def split(args: argparse.Namespace) -> None:
     parts = assign(args, rows, values, digests)
     names = [row[args.file] for row in rows]
     record = {
-        'source': os.path.basename(source),
+        'source': args.reader or os.path.basename(source),
         'scheme': args.scheme,
         'fractions': list(args.fractions) if args.scheme == 'holdout' else None,
         'seed': args.seed if args.scheme != 'loso' else None,
@@ -176,13 +176,19 @@ def read_dataset(
     args: argparse.Namespace,
 ) -> tuple[list[str], list[dict[str, str]], list[str], str]:
     """Read a data set of the package, as columns of the CSV file that :class:`AgeDataset` reads."""
-    cls = getattr(dldl_mm.datasets, args.reader, None)
-    if not (isinstance(cls, type) and issubclass(cls, LabelDistributionDataset)):
-        names = ', '.join(dldl_mm.datasets.__all__)
-        raise ValueError(f'--reader: there is no data set {args.reader!r} in: {names}')
+    members = {name: getattr(dldl_mm.datasets, name) for name in dldl_mm.datasets.__all__}
+    readers = {
+        name: cls
+        for name, cls in members.items()
+        if isinstance(cls, type) and issubclass(cls, LabelDistributionDataset)
+    }
+    if args.reader not in readers:
+        raise ValueError(
+            f'--reader: there is no reader {args.reader!r}; there are {", ".join(readers)}'
+        )
     if args.out is None:
         raise ValueError('--reader needs --out')
-    dataset = cls(**args.options)
+    dataset = readers[args.reader](**args.options)
     rows, paths = [], []
     for index in range(len(dataset)):
         item = dataset.get_data_info(index)

@@ -184,7 +184,8 @@ class GridLabelCodec(BaseValueCodec):
             labels = next((name for name, points in PRESETS.items() if points == labels), labels)
         return {
             'type': type(self).__name__,
-            'axes': self.axes if self._ranges is None else dict(self._ranges),
+            # Pairs instead of a dict: dicts are equal whatever their order, grids are not.
+            'axes': self.axes if self._ranges is None else tuple(self._ranges.items()),
             'labels': labels,
             'sigma': self.sigma,
             'shape': self.shape,

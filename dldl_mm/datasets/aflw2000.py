@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from dldl_mm.datasets._images import IMAGE_EXTENSIONS
 from dldl_mm.datasets.base import relative_name
@@ -125,6 +123,10 @@ def _find_images(root: str) -> list[str]:
 
 def _read_mat(path: str) -> tuple[np.ndarray, list[float] | None]:
     """Pitch, yaw and roll as the file has them, in degrees, and the landmarks' bounding box."""
+    # Imported here, because few data sets need SciPy.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
     try:
         content = loadmat(path, variable_names=['Pose_Para', 'pt3d_68', 'pt2d'])
     except (MatReadError, ValueError, OSError, TypeError) as error:

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from dldl_mm.datasets.base import LabelDistributionDataset
 from dldl_mm.registry import DATASETS
@@ -18,7 +17,7 @@ _MATLAB_OFFSET = 366
 
 @DATASETS.register_module()
 class IMDBWiki(LabelDistributionDataset):
-    """IMDB-WIKI: 523,051 photographs of celebrities (Rothe, Timofte and Van Gool, IJCV 2018).
+    """IMDB-WIKI: 523,051 photographs of celebrities (Rothe et al., IJCV 2018).
 
     Reads ``imdb.mat`` or ``wiki.mat``. The files hold the date of birth (a Matlab serial number)
     and the year of the photograph; the age is the number of completed years on 1 July of that
@@ -100,6 +99,9 @@ class IMDBWiki(LabelDistributionDataset):
         return None
 
     def _read_rows(self) -> Iterator[dict[str, Any]]:
+        # Imported here, because no other data set needs SciPy.
+        from scipy.io import loadmat
+
         name = os.path.basename(self.ann_file)
         if not os.path.isfile(self.ann_file):
             raise FileNotFoundError(f'annotation file {self.ann_file} does not exist')

@@ -327,7 +327,7 @@ def test_the_spec_holds_plain_values_that_define_the_codec():
     codec = TASK_UTILS.build({'type': 'GridLabelCodec', **options})
     assert codec.spec == {
         'type': 'GridLabelCodec',
-        'axes': {'pitch': (-30.0, 30.0, 10.0), 'yaw': (-60.0, 60.0, 15.0)},
+        'axes': (('pitch', (-30.0, 30.0, 10.0)), ('yaw', (-60.0, 60.0, 15.0))),
         'labels': None,
         'sigma': (4.0, 0.1),
         'shape': 'gaussian',
@@ -337,6 +337,7 @@ def test_the_spec_holds_plain_values_that_define_the_codec():
     }
     assert codec == GridLabelCodec(**{**options, 'sigma': (4.0, 0.1)})
     assert codec != GridLabelCodec(**{**options, 'sigma': (4.0, 0.2)})
+    assert GridLabelCodec(SMALL, sigma=5) != GridLabelCodec(dict(reversed(SMALL.items())), sigma=5)
     listed = GridLabelCodec(labels=PRESETS['bjut3d'], sigma=5.0)
     assert listed == GridLabelCodec(labels='bjut3d', sigma=5)
     assert 'bjut3d' in repr(listed)

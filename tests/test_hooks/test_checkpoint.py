@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler
+from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
@@ -95,7 +96,7 @@ def test_a_foreign_global_is_refused_by_name(tmp_path):
 
 class Escape:
     def __reduce__(self):
-        return getattr, (torch, 'load')
+        return getattr, (HistoryBuffer, 'statistics')
 
 
 def test_the_stand_in_for_getattr_reads_nothing_else(tmp_path):

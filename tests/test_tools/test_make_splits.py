@@ -161,6 +161,7 @@ def test_reader(tmp_path):
     args = ['--reader', 'UTKFace', '--options', *options, '--scheme', 'kfold', '--out', out]
     assert make_splits.main(args) == 0
     record = json.loads((tmp_path / 'folds.json').read_text())
+    assert record['source'] == 'UTKFace'
     for cls in (UTKFace, AgeDataset):
         dataset = cls('folds.csv', data_root=str(tmp_path), data_prefix='images', where={'fold': 2})
         assert dataset.split_hash == record['parts']['2']['hash']
@@ -196,8 +197,8 @@ def test_mistakes_end_in_one_message(root, capsys, args, message):
     [
         ([], 'give either a CSV file or --reader'),
         (['missing.csv'], 'annotation file missing.csv does not exist'),
-        (['--reader', 'Faces', '--out', 'x.csv'], "there is no data set 'Faces' in: "),
-        (['--reader', 'check_disjoint', '--out', 'x.csv'], "no data set 'check_disjoint'"),
+        (['--reader', 'Faces', '--out', 'x.csv'], "there is no reader 'Faces'; there are "),
+        (['--reader', 'check_disjoint', '--out', 'x.csv'], "no reader 'check_disjoint'"),
         (['--reader', 'FGNet'], '--reader needs --out'),
         (['--reader', 'FGNet', '--out', 'x.csv', '--options', 'folder=x'], "argument 'folder'"),
     ],
