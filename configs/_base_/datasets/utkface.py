@@ -1,9 +1,9 @@
-# Aligned and cropped face chips of 200 px, seen at 96 px. The folder holds images/, train.csv and
+# Aligned and cropped face chips of 200 px, seen at 64 px. The folder holds images/, train.csv and
 # val.csv (column `file`); tools/make_splits.py makes such files.
 data_root = '{{$DLDL_DATA_ROOT:data/utkface}}'
 codec = dict(type='GaussianLabelCodec', start=1, stop=116, step=1, sigma=3.0, decode='expectation')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma'))
-img_size = 96
+img_size = 64
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
