@@ -1,0 +1,52 @@
+# Aligned and cropped face chips of 200 px, seen at 96 px. The folder holds images/, train.csv and
+# val.csv (column `file`); tools/make_splits.py makes such files.
+data_root = '{{$DLDL_DATA_ROOT:data/utkface}}'
+codec = dict(type='GaussianLabelCodec', start=1, stop=116, step=1, sigma=3.0, decode='expectation')
+pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma'))
+img_size = 96
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomResizedCrop', scale=img_size, crop_ratio_range=(0.6, 1.0)),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='EncodeLabelDistribution', codec=codec),
+    pack,
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='CenterCrop', crop_size=180),
+    dict(type='Resize', scale=(img_size, img_size)),
+    dict(type='EncodeLabelDistribution', codec=codec),
+    pack,
+]
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='UTKFace',
+        data_root=data_root,
+        data_prefix='images',
+        ann_file='train.csv',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='UTKFace',
+        data_root=data_root,
+        data_prefix='images',
+        ann_file='val.csv',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='AgeMetric', codec=codec, decode=('median', 'argmax'))
+test_evaluator = val_evaluator

@@ -1,0 +1,146 @@
+"""What the command line tools share: config arguments, and mistakes that end in one message."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import re
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from mmengine.config import Config, DictAction
+from mmengine.hooks import Hook
+
+_MISTAKES = (
+    *(ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, SyntaxError),
+    *(OSError, pickle.UnpicklingError),
+)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that reads a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--data-root',
+        help='folder of the data set, for all splits (the same as setting DLDL_DATA_ROOT)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, for example train_cfg.max_epochs=5',
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config that the arguments name, with their overrides.
+
+    Args:
+        args: Parsed arguments of :func:`add_config_arguments`.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: There is no such config file or data folder.
+    """
+    if args.data_root is not None:
+        if not Path(args.data_root).is_dir():
+            raise FileNotFoundError(f'--data-root: there is no folder {args.data_root}')
+        # Configs read it when they are parsed, so that one setting reaches every split.
+        os.environ['DLDL_DATA_ROOT'] = str(args.data_root)
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'there is no config file {args.config}')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the tools that start a runner, under mmpretrain's names."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def prepare_runner(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply the arguments of :func:`add_runner_arguments`, except ``--amp``, to a config.
+
+    The start-up check of codecs is added to configs that do not have it, such as mmpretrain's own.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    hooks = cfg.get('custom_hooks') or []
+    if not any(hook['type'] == 'CodecCheckHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='CodecCheckHook')]
+
+
+class UserErrors(Hook):
+    """Turns a user's mistake into one readable message and exit code 2.
+
+    A context manager around all that happens before the work starts: errors of a config, data set or
+    checkpoint lose their traceback. Registered as a hook in a runner, it steps aside once training,
+    validation or testing has begun, where an exception is not the user's. The traceback is shown with
+    the environment variable ``DLDL_TRACEBACK=1``.
+    """
+
+    def __init__(self) -> None:
+        self.started = False
+
+    def before_train(self, runner: object) -> None:
+        """Note that everything was read and built."""
+        self.started = True
+
+    before_val = before_test = before_train
+
+    def __enter__(self) -> UserErrors:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.started or not isinstance(error, _MISTAKES):
+            return
+        if os.environ.get('DLDL_TRACEBACK') == '1':
+            traceback.print_exception(error)
+        print(f'error: {_readable(error)}', file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def _readable(error: BaseException) -> str:
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, pickle.UnpicklingError):
+        foreign = re.search(r'GLOBAL (\S+)', message)
+        if foreign:
+            return (
+                f'the checkpoint names the global {foreign[1]}, which is not part of a model or of '
+                'what the runner stores: it is refused, because loading it could run any code'
+            )
+        return 'the checkpoint is damaged or not a checkpoint: ' + message.splitlines()[0]
+    if isinstance(error, (AttributeError, ImportError, SyntaxError)):
+        message = f'{type(error).__name__}: {message}'
+    # mmengine puts one such prefix before the message for each level of nested components.
+    prefix = r'class `(\w+)` in [\w./-]+: '
+    names = re.findall(prefix, message)
+    message = re.sub(prefix, '', message)
+    if names and names[-1] not in message:
+        message = f'{names[-1]}: {message}'
+    return message

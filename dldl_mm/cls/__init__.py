@@ -1,0 +1,12 @@
+"""What needs mmpretrain: heads and backbones. Importing it registers everything for classification."""
+
+import dldl_mm.codecs
+import dldl_mm.datasets
+import dldl_mm.hooks
+import dldl_mm.losses
+import dldl_mm.metrics
+import dldl_mm.transforms  # noqa: F401
+from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
+from dldl_mm.cls.zfnet import ZFNet
+
+__all__ = ['LabelDistributionHead', 'LabelRegressionHead', 'ZFNet']

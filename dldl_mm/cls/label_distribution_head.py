@@ -1,0 +1,206 @@
+"""The head of DLDL for mmpretrain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmpretrain.models import LinearClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, build_value_codec
+from dldl_mm.registry import MODELS
+
+
+class _CodecHead(LinearClsHead):
+    """A linear head that knows the label set it was trained with.
+
+    The label set is stored in the checkpoint; loading one of another label set is refused, where
+    mmengine would only log that the last layer was left out.
+    """
+
+    def __init__(self, codec: BaseValueCodec, num_classes: int, in_channels: int, **kwargs: Any):
+        super().__init__(num_classes, in_channels, **kwargs)
+        self.codec = codec
+        self.register_buffer('label_set', codec.labels.double())
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        stored = state_dict.get(f'{prefix}label_set')
+        if stored is not None:
+            here = self.codec.labels
+            there = stored.to(here)
+            if there.shape != here.shape or not torch.allclose(there, here, rtol=1e-4, atol=1e-6):
+                raise ValueError(
+                    f'the checkpoint was trained with the label set {_summary(there)}, but the '
+                    f'config has {_summary(here)}; to start from its backbone only, use '
+                    "init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone')"
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+@MODELS.register_module()
+class LabelDistributionHead(_CodecHead):
+    r"""Linear layer with one logit per label, trained towards label distributions.
+
+    The codec gives the number of logits and decodes the softmax of them. N samples, K labels, A axes.
+
+    Training reads ``gt_score`` (K,) of the data samples, which ``EncodeLabelDistribution`` adds, and,
+    where a loss needs it, ``gt_value``. Prediction sets ``pred_score`` (K,), ``pred_label`` (argmax),
+    ``pred_value`` (decoded with the codec's rule, in the labels' unit) and ``pred_std``.
+
+    Args:
+        codec: Config of the codec; the same as the pipeline's.
+        in_channels: Channels of the backbone's or neck's output.
+        losses: Config of a loss, or of several with different ``loss_name``; for DLDL-v2 the KL loss
+            and ``ExpectationLoss``.
+        init_cfg: Initialisation of the layer.
+
+    Raises:
+        ValueError: There is no loss, or two have one name.
+    """
+
+    def __init__(
+        self,
+        codec: dict[str, Any] | BaseLabelCodec,
+        in_channels: int,
+        losses: dict[str, Any] | list[dict[str, Any]] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        codec = build_value_codec(codec)
+        if losses is None:
+            losses = dict(type='LabelDistributionKLLoss')
+        modules = [
+            MODELS.build(loss) for loss in (losses if isinstance(losses, list) else [losses])
+        ]
+        names = [module.loss_name for module in modules]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                f'LabelDistributionHead: losses must be one or more with different loss_name, got {names}'
+            )
+        super().__init__(
+            codec,
+            codec.num_labels,
+            in_channels,
+            loss=nn.ModuleList(modules),
+            init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01),
+        )
+
+    def _get_loss(
+        self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        first = data_samples[0]
+        if 'gt_score' not in first:
+            raise ValueError(
+                "LabelDistributionHead: the data samples have no 'gt_score'; "
+                'add EncodeLabelDistribution(codec=...) to the pipeline, before PackInputs'
+            )
+        target = torch.stack([sample.gt_score for sample in data_samples]).to(cls_score.device)
+        value = None
+        if any(loss.needs_value for loss in self.loss_module):
+            value = _stack_values(data_samples, cls_score.device)
+        return {
+            loss.loss_name: loss(cls_score, target, value=value, codec=self.codec, **kwargs)
+            for loss in self.loss_module
+        }
+
+    def _get_predictions(
+        self, cls_score: Tensor, data_samples: list[DataSample] | None
+    ) -> list[DataSample]:
+        predictions = super()._get_predictions(cls_score.float(), data_samples)
+        scores = torch.stack([sample.pred_score for sample in predictions])
+        values, stds = self.codec.decode(scores), self.codec.std(scores)
+        for sample, value, std in zip(predictions, values, stds, strict=True):
+            sample.set_field(value, 'pred_value')
+            sample.set_field(std, 'pred_std')
+        return predictions
+
+
+@MODELS.register_module()
+class LabelRegressionHead(_CodecHead):
+    r"""Direct regression of the label: the baseline without a distribution (R-ConvNet).
+
+    A linear layer and :math:`\tanh` give the label scaled to [-1, 1] over the codec's label set; the
+    loss acts on the scaled label. Prediction sets ``pred_value`` only.
+
+    Args:
+        codec: Config of the codec, for the range of its label set; nothing is encoded.
+        in_channels: Channels of the backbone's or neck's output.
+        norm: ``'l1'``, ``'l2'`` (:math:`\frac12 e^2`) or ``'epsilon'``
+            (:math:`\max(0, |e| - \varepsilon)`).
+        epsilon: Error without loss, in the labels' unit, for ``'epsilon'``.
+        init_cfg: Initialisation of the layer.
+
+    Raises:
+        ValueError: The norm is unknown, or epsilon is negative.
+    """
+
+    def __init__(
+        self,
+        codec: dict[str, Any] | BaseLabelCodec,
+        in_channels: int,
+        norm: str = 'l1',
+        epsilon: float = 0.0,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        if norm not in ('l1', 'l2', 'epsilon'):
+            raise ValueError(
+                f"LabelRegressionHead: unknown norm {norm!r}, expected 'l1', 'l2' or 'epsilon'"
+            )
+        if epsilon < 0:
+            raise ValueError(f'LabelRegressionHead: epsilon must not be negative, got {epsilon}')
+        codec = build_value_codec(codec)
+        labels = codec.labels.reshape(codec.num_labels, -1)
+        super().__init__(
+            codec,
+            labels.shape[1],
+            in_channels,
+            init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01),
+        )
+        self.norm = norm
+        self.epsilon = epsilon
+        low, high = labels.amin(0), labels.amax(0)
+        self.register_buffer('center', (low + high) / 2, persistent=False)
+        self.register_buffer('half_range', (high - low) / 2, persistent=False)
+
+    def _get_loss(
+        self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        value = _stack_values(data_samples, cls_score.device).reshape(len(data_samples), -1)
+        error = cls_score.float().tanh() - (value - self.center) / self.half_range
+        if self.norm == 'l2':
+            loss = error.square() / 2
+        else:
+            margin = self.epsilon / self.half_range if self.norm == 'epsilon' else 0.0
+            loss = (error.abs() - margin).relu()
+        return dict(loss=loss.sum(-1).mean())
+
+    def _get_predictions(
+        self, cls_score: Tensor, data_samples: list[DataSample] | None
+    ) -> list[DataSample]:
+        values = self.center + self.half_range * cls_score.float().tanh()
+        if values.shape[-1] == 1:
+            values = values.squeeze(-1)
+        samples = [DataSample() for _ in values] if data_samples is None else data_samples
+        for sample, value in zip(samples, values, strict=True):
+            sample.set_field(value, 'pred_value')
+        return samples
+
+
+def _stack_values(data_samples: list[DataSample], device: torch.device) -> Tensor:
+    """(N,) or (N, A) true values in float32; only gt_label and gt_score come on the device."""
+    if 'gt_value' not in data_samples[0]:
+        raise ValueError(
+            "the data samples have no 'gt_value'; add it to the pipeline's PackInputs: "
+            "algorithm_keys=('gt_value', ...)"
+        )
+    values = [torch.as_tensor(sample.gt_value, dtype=torch.float32) for sample in data_samples]
+    return torch.stack(values).to(device)
+
+
+def _summary(labels: Tensor) -> str:
+    labels = labels.reshape(len(labels), -1)
+    ends = [', '.join(f'{number:g}' for number in row) for row in (labels[0], labels[-1])]
+    return f'({ends[0]}) to ({ends[1]}) of {len(labels)} labels'

@@ -1,0 +1,60 @@
+"""Finding missing, empty and truncated images before training."""
+
+import os
+from collections.abc import Sequence
+
+from PIL import Image
+
+IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+
+# What a complete file ends with: the end-of-image marker of JPEG, the IEND chunk of PNG.
+_ENDINGS = {
+    '.jpg': b'\xff\xd9',
+    '.jpeg': b'\xff\xd9',
+    '.png': b'IEND\xaeB`\x82',
+}
+
+
+def image_problem(path: str) -> str | None:
+    """Say what is wrong with an image file, or return None.
+
+    A JPEG or PNG that ends as its format ends is taken for complete without decoding it. Any other
+    file is decoded: complete files may carry bytes after the end, and an end marker further ahead
+    may belong to an embedded thumbnail.
+
+    Args:
+        path: The image file.
+    """
+    try:
+        with open(path, 'rb') as file:
+            size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                return 'is empty (zero bytes)'
+            ending = _ENDINGS.get(os.path.splitext(path)[1].lower())
+            if ending is not None:
+                file.seek(max(size - 16, 0))
+                if file.read().rstrip(b'\0\r\n').endswith(ending):
+                    return None
+    except FileNotFoundError:
+        return 'does not exist'
+    except OSError as error:
+        return f'cannot be read ({error.strerror})'
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f'is truncated or not an image ({error})'
+    return None
+
+
+def find_image_problems(paths: Sequence[str]) -> dict[int, str]:
+    """Check many images; see :func:`image_problem`.
+
+    Args:
+        paths: N image files.
+
+    Returns:
+        What is wrong, by the position of the file in ``paths``.
+    """
+    found = ((index, image_problem(path)) for index, path in enumerate(paths))
+    return {index: problem for index, problem in found if problem is not None}

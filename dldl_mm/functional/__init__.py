@@ -1,0 +1,44 @@
+"""Pure functions on tensors: label distributions, their divergences, decoding and scores."""
+
+from dldl_mm.functional.decoding import (
+    circular_mean,
+    expectation,
+    interval,
+    mode,
+    quantile,
+    standard_deviation,
+)
+from dldl_mm.functional.divergence import kl_divergence, reduce_samples
+from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
+from dldl_mm.functional.scores import (
+    calibration_error,
+    central_coverage,
+    cumulative_score,
+    distribution_distances,
+    epsilon_error,
+    mean_absolute_error,
+    mean_absolute_error_by_decade,
+    negative_log_likelihood,
+)
+
+__all__ = [
+    'SHAPES',
+    'calibration_error',
+    'central_coverage',
+    'circular_mean',
+    'cumulative_score',
+    'distribution_distances',
+    'empirical_distribution',
+    'epsilon_error',
+    'expectation',
+    'interval',
+    'kl_divergence',
+    'label_distribution',
+    'mean_absolute_error',
+    'mean_absolute_error_by_decade',
+    'mode',
+    'negative_log_likelihood',
+    'quantile',
+    'reduce_samples',
+    'standard_deviation',
+]

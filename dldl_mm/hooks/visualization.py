@@ -1,0 +1,96 @@
+"""Pictures of predictions during validation and testing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from dldl_mm.registry import HOOKS
+from dldl_mm.visualization import Sample, draw_samples, to_sample
+
+
+@HOOKS.register_module()
+class LabelDistributionVisualizationHook(Hook):
+    """Draws images with their target and predicted distributions at the end of a validation.
+
+    The pictures go to the runner's visualizer, as ``val_distributions`` (or ``test_distributions``), so
+    to ``vis_data/vis_image/`` or whatever backend is configured.
+
+    Args:
+        num_samples: Number of images, the first of the data set that the main process evaluates,
+            spread over the batches.
+        interval: Draw at every n-th validation.
+
+    Raises:
+        ValueError: A number is less than 1.
+    """
+
+    def __init__(self, num_samples: int = 12, interval: int = 1) -> None:
+        for name, number in dict(num_samples=num_samples, interval=interval).items():
+            if number < 1:
+                raise ValueError(
+                    f'LabelDistributionVisualizationHook: {name} must be at least 1, got {number}'
+                )
+        self.num_samples = num_samples
+        self.interval = interval
+        self._samples: list[Sample] = []
+        self._validations = 0
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Start a new picture."""
+        self._samples = []
+        self._validations += 1
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Start a new picture."""
+        self._samples = []
+
+    @master_only
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Keep some samples of a batch."""
+        if (self._validations - 1) % self.interval == 0:
+            self._collect(runner, len(runner.val_dataloader), data_batch, outputs)
+
+    @master_only
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Keep some samples of a batch."""
+        self._collect(runner, len(runner.test_dataloader), data_batch, outputs)
+
+    @master_only
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw the picture."""
+        self._draw(runner, 'val_distributions')
+
+    @master_only
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw the picture."""
+        self._draw(runner, 'test_distributions')
+
+    def _collect(
+        self, runner: Runner, num_batches: int, data_batch: dict[str, Any], outputs: Sequence[Any]
+    ) -> None:
+        per_batch = -(-self.num_samples // num_batches)
+        remaining = min(per_batch, self.num_samples - len(self._samples), len(outputs))
+        step = max(1, len(outputs) // max(1, remaining))
+        to_rgb = getattr(_model(runner).data_preprocessor, 'to_rgb', False)
+        for index in range(0, remaining * step, step):
+            self._samples.append(to_sample(data_batch['inputs'][index], outputs[index], to_rgb))
+
+    def _draw(self, runner: Runner, name: str) -> None:
+        if self._samples:
+            codec = getattr(getattr(_model(runner), 'head', None), 'codec', None)
+            picture = draw_samples(self._samples, codec)
+            runner.visualizer.add_image(name, picture, step=runner.epoch)
+
+
+def _model(runner: Runner) -> Any:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

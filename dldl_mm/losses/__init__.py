@@ -1,0 +1,7 @@
+"""Losses between a label distribution and a network's logits."""
+
+from dldl_mm.losses.base import LabelDistributionLoss
+from dldl_mm.losses.expectation import ExpectationLoss
+from dldl_mm.losses.kl import LabelDistributionKLLoss
+
+__all__ = ['ExpectationLoss', 'LabelDistributionKLLoss', 'LabelDistributionLoss']

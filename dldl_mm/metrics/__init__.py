@@ -1,0 +1,8 @@
+"""Metrics for mmengine's evaluator."""
+
+from dldl_mm.metrics.age import AgeMetric
+from dldl_mm.metrics.base import SampleMetric
+from dldl_mm.metrics.dump import DumpPredictions
+from dldl_mm.metrics.label_distribution import LabelDistributionMetric
+
+__all__ = ['AgeMetric', 'DumpPredictions', 'LabelDistributionMetric', 'SampleMetric']

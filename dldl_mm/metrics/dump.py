@@ -1,0 +1,62 @@
+"""Predictions as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+
+from dldl_mm.metrics.base import SampleMetric
+from dldl_mm.registry import METRICS
+
+
+@METRICS.register_module()
+class DumpPredictions(SampleMetric):
+    """Write one JSON object per sample: path, annotations and predictions; no pickle.
+
+    Args:
+        out_file: The ``.jsonl`` file to write; appears whole or not at all.
+        collect_device: Kept for mmengine's interface.
+
+    Raises:
+        ValueError: The file name does not end in ``.jsonl``.
+    """
+
+    KEYS = (
+        *('sample_idx', 'img_path', 'subject', 'gt_value', 'gt_sigma', 'gt_label'),
+        *('pred_value', 'pred_std', 'pred_label', 'pred_score'),
+    )
+
+    def __init__(self, out_file: str, collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device)
+        if not str(out_file).endswith('.jsonl'):
+            raise ValueError(f'DumpPredictions: out_file must end in .jsonl, got {out_file!r}')
+        self.out_file = Path(out_file)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep a batch of predictions."""
+        for sample in data_samples:
+            record = {key: _plain(sample[key]) for key in self.KEYS if sample.get(key) is not None}
+            self.results.append(record)
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """Write the file; there is nothing to report."""
+        if is_main_process():
+            self.out_file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.out_file.with_name(f'.{self.out_file.name}.{os.getpid()}')
+            with open(partial, 'w', encoding='utf-8') as file:
+                file.writelines(json.dumps(record, ensure_ascii=False) + '\n' for record in results)
+            os.replace(partial, self.out_file)
+        return {}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -1,0 +1,38 @@
+"""The target transform: from annotations to a label distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv.transforms import BaseTransform
+
+from dldl_mm.codecs import BaseLabelCodec, build_codec
+from dldl_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class EncodeLabelDistribution(BaseTransform):
+    """Encode a sample's annotations into its target distribution.
+
+    Required keys: those of the codec, ``gt_value`` and, where annotated, ``gt_sigma`` and ``gt_votes``.
+    Added key: ``gt_score``, (K,) float32. mmpretrain packs it, trains any of its heads towards it and
+    mixes it in Mixup and CutMix. Transforms that change the label (a flip of a head pose) go before.
+
+    Args:
+        codec: Config of the codec; the same as the head's.
+    """
+
+    def __init__(self, codec: dict[str, Any] | BaseLabelCodec) -> None:
+        self.codec = build_codec(codec)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_score`` to the sample."""
+        results['gt_score'] = self.codec.encode_annotation(results)
+        return results
+
+    def check_annotation(self, data_info: dict[str, Any]) -> None:
+        """Refuse a data set's row that cannot be encoded; data sets call it before training."""
+        self.codec.check_annotation(data_info)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(codec={self.codec!r})'

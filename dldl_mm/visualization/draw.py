@@ -1,0 +1,149 @@
+"""Pictures of images with their target and predicted distributions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from dldl_mm.codecs import BaseLabelCodec
+
+_TARGET, _PREDICTION = '#3b6fb6', '#d1495b'
+
+
+@dataclass
+class Sample:
+    """One image with what is known and predicted of it.
+
+    Attributes:
+        image: (H, W, 3) uint8, RGB.
+        target: (K,) target distribution.
+        prediction: (K,) predicted distribution.
+        value: True value.
+        decoded: Predicted value.
+        title: Line above the image.
+    """
+
+    image: np.ndarray
+    target: Tensor | None = None
+    prediction: Tensor | None = None
+    value: float | None = None
+    decoded: float | None = None
+    title: str = ''
+
+
+def draw_samples(
+    samples: Sequence[Sample], codec: BaseLabelCodec | None, columns: int = 4
+) -> np.ndarray:
+    """Draw a grid of images, each with its distributions below.
+
+    Args:
+        samples: What to draw.
+        codec: The codec of the distributions; None draws the images alone.
+        columns: Cells per row.
+
+    Returns:
+        (H, W, 3) uint8 picture, RGB.
+
+    Raises:
+        ValueError: There is no sample.
+    """
+    if not samples:
+        raise ValueError('draw_samples: there is no sample to draw')
+    columns = min(columns, len(samples))
+    rows = math.ceil(len(samples) / columns)
+    figure = Figure(figsize=(2.6 * columns, 3.4 * rows + 0.3), dpi=100, layout='constrained')
+    canvas = FigureCanvasAgg(figure)
+    cells = figure.subplots(
+        2 * rows, columns, squeeze=False, gridspec_kw=dict(height_ratios=[2.2, 1] * rows)
+    )
+    for axes in cells.flat:
+        axes.axis('off')
+    for index, sample in enumerate(samples):
+        row, column = divmod(index, columns)
+        picture, curve = cells[2 * row, column], cells[2 * row + 1, column]
+        picture.imshow(sample.image)
+        picture.set_title(sample.title, fontsize=8)
+        if codec is not None and (sample.target is not None or sample.prediction is not None):
+            curve.axis('on')
+            draw_curves(curve, sample, codec)
+    handles = [axes for axes in cells.flat if axes.get_legend_handles_labels()[1]]
+    if handles:
+        lines, names = max(
+            (axes.get_legend_handles_labels() for axes in handles), key=lambda h: len(h[1])
+        )
+        figure.legend(lines, names, loc='outside lower center', ncols=len(names), fontsize=8)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
+    """Draw target and predicted distribution over a scalar label set.
+
+    Args:
+        axes: Where to draw.
+        sample: The distributions, and their values as vertical lines.
+        codec: The codec, for the label set.
+    """
+    labels = codec.labels.numpy()
+    for distribution, value, colour, name in (
+        (sample.target, sample.value, _TARGET, 'target'),
+        (sample.prediction, sample.decoded, _PREDICTION, 'prediction'),
+    ):
+        if distribution is not None:
+            probability = distribution.detach().float().cpu().numpy()
+            axes.fill_between(labels, probability, color=colour, alpha=0.25, linewidth=0)
+            axes.plot(labels, probability, color=colour, linewidth=1.2, label=name)
+        if value is not None:
+            axes.axvline(value, color=colour, linewidth=0.8, linestyle='--')
+    axes.set_xlim(labels[0], labels[-1])
+    axes.set_ylim(bottom=0)
+    axes.tick_params(labelsize=6)
+    axes.set_yticks([])
+    for side in ('top', 'right', 'left'):
+        axes.spines[side].set_visible(False)
+
+
+def to_sample(inputs: Tensor, data_sample: Any, bgr: bool) -> Sample:
+    """Turn a packed image and its data sample into what is drawn.
+
+    Args:
+        inputs: (3, H, W) uint8 image of the pipeline.
+        data_sample: Its annotations and predictions.
+        bgr: Whether the image's channels are in OpenCV's order.
+
+    Returns:
+        The sample; values of several axes are left to the title.
+    """
+    image = inputs.detach().cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
+    value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
+    title = Path(str(data_sample.get('img_path', ''))).name
+    parts = [
+        f'{name} {", ".join(f"{number:.1f}" for number in np.ravel(_plain(number_)))}'
+        for name, number_ in (('true', value), ('predicted', decoded))
+        if number_ is not None
+    ]
+    return Sample(
+        image=np.ascontiguousarray(image[..., ::-1] if bgr else image),
+        target=data_sample.get('gt_score'),
+        prediction=data_sample.get('pred_score'),
+        value=_scalar(value),
+        decoded=_scalar(decoded),
+        title='\n'.join(filter(None, (title[:28], ', '.join(parts)))),
+    )
+
+
+def _plain(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _scalar(value: Any) -> float | None:
+    return float(_plain(value)) if value is not None and np.ndim(_plain(value)) == 0 else None

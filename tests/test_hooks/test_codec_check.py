@@ -1,0 +1,82 @@
+from types import SimpleNamespace
+
+import pytest
+
+from dldl_mm.codecs import GaussianLabelCodec
+from dldl_mm.hooks import CodecCheckHook, check_same_codec
+from dldl_mm.losses import ExpectationLoss
+from dldl_mm.transforms import EncodeLabelDistribution
+
+
+def dataset(codec):
+    pipeline = SimpleNamespace(transforms=[EncodeLabelDistribution(codec)])
+    return SimpleNamespace(pipeline=pipeline)
+
+
+def runner(head, train, val=None, metric=None, **model):
+    def loop(data, metrics=()):
+        evaluator = SimpleNamespace(metrics=list(metrics))
+        return SimpleNamespace(dataloader=SimpleNamespace(dataset=data), evaluator=evaluator)
+
+    return SimpleNamespace(
+        model=SimpleNamespace(head=SimpleNamespace(codec=head, loss_module=[]), **model),
+        _train_loop=loop(train),
+        _val_loop=loop(val, [SimpleNamespace(codec=metric)]) if val else dict(),
+        _test_loop=None,
+    )
+
+
+def test_equal_codecs_pass():
+    codec = GaussianLabelCodec(sigma=2.0)
+    same = GaussianLabelCodec(sigma=2)
+    CodecCheckHook().before_run(runner(codec, dataset(same), dataset(same), same))
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'shown'),
+    [
+        ('sigma', 3.0, 'sigma is 2.0 in model.head, but 3.0 in train_dataloader'),
+        ('stop', 100, 'stop is 85.0 in model.head, but 100.0 in train_dataloader'),
+        ('shape', 'laplace', "shape is 'gaussian' in model.head, but 'laplace' in"),
+        ('decode', 'median', "decode is 'expectation' in model.head, but 'median' in"),
+    ],
+)
+def test_the_field_and_both_values_are_named(field, value, shown):
+    other = GaussianLabelCodec(**{field: value})
+    with pytest.raises(ValueError, match=shown):
+        CodecCheckHook().before_run(runner(GaussianLabelCodec(), dataset(other)))
+
+
+def test_wrapped_data_sets_and_metrics_are_seen():
+    codec, other = GaussianLabelCodec(), GaussianLabelCodec(sigma=5.0)
+    nested = SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset(codec), dataset(other)]))
+    with pytest.raises(ValueError, match='sigma is 2.0'):
+        CodecCheckHook().before_run(runner(codec, nested))
+    with pytest.raises(ValueError, match='5.0 in val_evaluator'):
+        CodecCheckHook().before_run(runner(codec, dataset(codec), dataset(codec), other))
+
+
+def test_pipelines_are_compared_without_a_codec_in_the_head():
+    with pytest.raises(ValueError, match='train_dataloader.*val_dataloader'):
+        CodecCheckHook().before_run(
+            runner(None, dataset(GaussianLabelCodec()), dataset(GaussianLabelCodec(stop=90)))
+        )
+
+
+def test_a_loss_on_the_value_refuses_mixup():
+    codec = GaussianLabelCodec()
+    made = runner(
+        codec, dataset(codec), data_preprocessor=SimpleNamespace(batch_augments='Mixup')
+    )
+    CodecCheckHook().before_run(made)
+    made.model.head.loss_module = [ExpectationLoss()]
+    with pytest.raises(ValueError, match='ExpectationLoss reads the true value'):
+        CodecCheckHook().before_run(made)
+
+
+def test_codecs_of_different_types():
+    class Other(GaussianLabelCodec):
+        pass
+
+    with pytest.raises(ValueError, match="type is 'GaussianLabelCodec' in a, but 'Other' in b"):
+        check_same_codec('a', GaussianLabelCodec(), 'b', Other())

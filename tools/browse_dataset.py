@@ -1,0 +1,58 @@
+#!/usr/bin/env python
+"""Draw a data set with its target distributions: ``python tools/browse_dataset.py CONFIG``."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from dldl_mm.cli import UserErrors, add_config_arguments, load_config
+from dldl_mm.hooks import pipeline_codecs
+from dldl_mm.visualization import draw_samples, to_sample
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Draw images of a data set with their targets')
+    add_config_arguments(parser)
+    parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train')
+    parser.add_argument('--number', type=int, default=12, help='number of images')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the choice and of the transforms'
+    )
+    parser.add_argument('--out', default='browse.png', help='picture to write')
+    return parser.parse_args()
+
+
+def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
+    """Build the data set, run its pipeline on random samples and draw them."""
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    dataset = DATASETS.build(cfg[f'{args.phase}_dataloader'].dataset)
+    np.random.seed(args.seed)
+    chosen = np.random.permutation(len(dataset))[: args.number]
+    bgr = cfg.model.get('data_preprocessor', {}).get('to_rgb', False)
+    samples = []
+    for index in sorted(chosen):
+        packed = dataset[int(index)]
+        samples.append(to_sample(packed['inputs'], packed['data_samples'], bgr))
+    return draw_samples(samples, next(iter(pipeline_codecs(dataset)), None))
+
+
+def main() -> None:
+    """Write the picture."""
+    args = parse_args()
+    with UserErrors():
+        if args.number < 1:
+            raise ValueError(f'--number must be at least 1, got {args.number}')
+        picture = browse(load_config(args), args)
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(args.out, picture[..., ::-1]):
+            raise ValueError(f'--out: cannot write {args.out}')
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,71 @@
+#!/usr/bin/env python
+"""Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+import dldl_mm.hooks  # noqa: F401  (checkpoints load with weights_only)
+from dldl_mm.cli import (
+    UserErrors,
+    add_config_arguments,
+    add_runner_arguments,
+    load_config,
+    prepare_runner,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    add_config_arguments(parser)
+    add_runner_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='file for the predictions (.jsonl) or the metrics (.json)')
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Apply the arguments to the config.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: The config has no test data, or ``--out`` has another ending.
+    """
+    if not Path(args.checkpoint).is_file():
+        raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+    if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:
+        raise ValueError(f'{args.config} has no test_dataloader or no test_evaluator')
+    if args.out is not None and Path(args.out).suffix not in ('.json', '.jsonl'):
+        raise ValueError(f'--out: expected a file ending in .jsonl or .json, got {args.out}')
+    prepare_runner(cfg, args)
+    cfg.load_from = args.checkpoint
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.out is not None and args.out.endswith('.jsonl'):
+        evaluator = cfg.test_evaluator
+        cfg.test_evaluator = [
+            *(evaluator if isinstance(evaluator, list) else [evaluator]),
+            dict(type='DumpPredictions', out_file=args.out),
+        ]
+    return cfg
+
+
+def main() -> None:
+    """Build a runner and test."""
+    args = parse_args()
+    with UserErrors() as guard:
+        cfg = merge_args(load_config(args), args)
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(guard)
+        metrics = runner.test()
+    if args.out is not None and args.out.endswith('.json') and is_main_process():
+        Path(args.out).write_text(json.dumps(metrics, indent=2) + '\n', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,86 @@
+#!/usr/bin/env python
+"""Train a model: ``python tools/train.py CONFIG``."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+import dldl_mm.hooks
+from dldl_mm.cli import (
+    UserErrors,
+    add_config_arguments,
+    add_runner_arguments,
+    load_config,
+    prepare_runner,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a model')
+    add_config_arguments(parser)
+    add_runner_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='continue from this checkpoint, or from the newest one of the work directory',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
+    parser.add_argument('--seed', type=int, help='seed of the run')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
+    )
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Apply the arguments to the config.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint to resume from.
+    """
+    prepare_runner(cfg, args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.seed is not None:
+        cfg.randomness = ConfigDict(cfg.get('randomness') or {}, seed=args.seed)
+    if args.amp:
+        wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise ValueError(f'--amp: expected optim_wrapper.type OptimWrapper, got {wrapper}')
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        checkpoint = args.resume
+        if checkpoint == 'auto':
+            checkpoint = dldl_mm.hooks.find_resumable_checkpoint(cfg.work_dir)
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'--resume: there is no checkpoint {checkpoint}')
+        # An interrupted job that had not saved yet starts anew, as in mmpretrain.
+        cfg.resume = checkpoint is not None
+        cfg.load_from = None if checkpoint is None else str(checkpoint)
+    return cfg
+
+
+def main() -> None:
+    """Build a runner and train; a mistake in the input ends before training starts."""
+    args = parse_args()
+    with UserErrors() as guard:
+        cfg = merge_args(load_config(args), args)
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(guard)
+        runner.train()
+
+
+if __name__ == '__main__':
+    main()
