@@ -128,21 +128,28 @@ def class_codes(label_map: Tensor, num_classes: int, ignore_index: int) -> Tenso
         raise ValueError(f'labels must have the shape (N, H, W), got {tuple(label_map.shape)}')
     if label_map.dtype not in _LABEL_DTYPES:
         raise TypeError(f'labels must be integers, got {label_map.dtype}')
-    # In uint8, -100 and 156 are the same number.
-    wide = label_map.to(torch.int64)
-    void = wide == ignore_index
     if label_map.device.type != 'cpu':
-        void = void | (wide < 0) | (wide >= num_classes)
-    wide = wide.masked_fill(void, 0)
-    if label_map.device.type == 'cpu' and wide.numel():
-        low, high = wide.aminmax()
-        if low < 0 or high >= num_classes:
-            value = int(low) if low < 0 else int(high)
+        wide = label_map.to(torch.int64)
+        void = (wide == ignore_index) | (wide < 0) | (wide >= num_classes)
+        return wide.masked_fill(void, num_classes).to(torch.int32)
+    # Labels are often int64, many times wider than they need to be: no second copy of that width,
+    # but none of their values may be cut off either.
+    _refuse_outside(label_map, -(2**31), 2**31 - 1, num_classes, ignore_index)
+    codes = label_map.to(torch.int32, copy=True)
+    void = codes == ignore_index
+    _refuse_outside(codes.masked_fill_(void, 0), 0, num_classes - 1, num_classes, ignore_index)
+    return codes.masked_fill_(void, num_classes)
+
+
+def _refuse_outside(
+    labels: Tensor, low: int, high: int, num_classes: int, ignore_index: int
+) -> None:
+    for value in map(int, labels.aminmax() if labels.numel() else ()):
+        if not low <= value <= high:
             raise ValueError(
-                f'label {value} in {int((wide == value).sum())} pixel(s) is neither a class '
+                f'label {value} in {int((labels == value).sum())} pixel(s) is neither a class '
                 f'(0 to {num_classes - 1}) nor ignore_index ({ignore_index})'
             )
-    return wide.to(torch.int32).masked_fill_(void, num_classes)
 
 
 def window_sums(maps: Tensor, taps: Sequence[float]) -> Tensor:

@@ -17,10 +17,10 @@ from dldl_mm.registry import MODELS
 class NeighbourhoodKLLoss(nn.Module):
     r"""KL divergence from the label distribution of every pixel's neighbourhood (Gao et al., 2017).
 
-    A ``loss_decode`` for every decode head of mmsegmentation that compares whole maps, alone or in a
-    list with other losses. The equation, the target and the implementations are those of
-    :func:`dldl_mm.ops.soft_kl`; it takes the hard label map, so that no dense target travels through
-    the data pipeline.
+    A ``loss_decode`` for every decode head of mmsegmentation that compares whole maps, alone or in
+    a list with other losses. The equation, the target and the implementations are those of
+    :func:`dldl_mm.ops.soft_kl`; it takes the hard label map, so that no dense target travels
+    through the data pipeline.
 
     ``'mean'`` divides by the number of pixels that have a target, as ``F.cross_entropy`` does
     (mmseg's own default also counts ignored pixels). Pixel weights do not change the divisor, as in

@@ -116,9 +116,10 @@ def test_checkpoints_of_either_numpy(tmp_path, package):
         # The archive stores lengths: rewrite the pickle inside instead of its bytes.
         import zipfile
 
-        with zipfile.ZipFile(tmp_path / 'new.pth') as old, zipfile.ZipFile(
-            tmp_path / 'other.pth', 'w', zipfile.ZIP_STORED
-        ) as new:
+        with (
+            zipfile.ZipFile(tmp_path / 'new.pth') as old,
+            zipfile.ZipFile(tmp_path / 'other.pth', 'w', zipfile.ZIP_STORED) as new,
+        ):
             for info in old.infolist():
                 data = old.read(info)
                 if info.filename.endswith('data.pkl'):
@@ -142,13 +143,19 @@ def test_the_newest_are_kept(tmp_path):
 def test_the_best_is_kept(tmp_path):
     runner = make_runner(tmp_path, 4, scores=[3.0, 1.0, 2.0, 0.5], max_keep_ckpts=1)
     runner.train()
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['best_score_epoch_4.pth', 'epoch_4.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
+        'best_score_epoch_4.pth',
+        'epoch_4.pth',
+    ]
     assert runner.message_hub.get_info('best_score') == 0.5
 
 
 def test_no_new_best_keeps_the_old_one(tmp_path):
     make_runner(tmp_path, 3, scores=[1.0, 2.0, 3.0], max_keep_ckpts=1).train()
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['best_score_epoch_1.pth', 'epoch_3.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
+        'best_score_epoch_1.pth',
+        'epoch_3.pth',
+    ]
 
 
 def test_old_checkpoints_go_after_the_new_one_is_whole(tmp_path, monkeypatch):

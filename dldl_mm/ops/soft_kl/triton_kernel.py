@@ -1,3 +1,5 @@
+# Triton reads a kernel's annotations as its own: only tl.constexpr may stand there.
+# mypy: disable-error-code="no-untyped-def"
 """The per-pixel loss as two CUDA kernels, one that sums and one that writes the gradient.
 
 A program handles a block of pixels. It walks through the distinct labels of every pixel's window
