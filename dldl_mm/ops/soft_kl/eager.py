@@ -24,9 +24,9 @@ from dldl_mm.ops.soft_kl.reference import image_coefficients
 
 __all__ = ['soft_kl_eager']
 
-# A strip's share of the logits: around the second-level cache on a CPU, enough to fill the device
-# elsewhere.
-_CPU_STRIP_BYTES = 2 << 20
+# A strip's share of the logits. On a CPU it should fit into the cache, take little memory beside
+# the gradient, and be worth some fifty calls; elsewhere it should fill the device.
+_CPU_STRIP_BYTES = (512 << 10, 2 << 20)
 _DEVICE_STRIP_BYTES = 64 << 20
 
 
@@ -145,7 +145,11 @@ def _run_strips(
     coefficient = coefficient.expand(codes.shape)
     sums = [coefficient.new_zeros(())]
 
-    for images, rows in _strips(logits, _CPU_STRIP_BYTES if on_cpu else _DEVICE_STRIP_BYTES):
+    budget = _DEVICE_STRIP_BYTES
+    if on_cpu:
+        smallest, largest = _CPU_STRIP_BYTES
+        budget = min(max(4 * logits.numel() // 32, smallest), largest)
+    for images, rows in _strips(logits, budget):
         if buffer is not None and in_place:
             strip = buffer[images, :, rows]
         else:
@@ -162,13 +166,12 @@ def _run_strips(
             ratio = target.clamp(min=tiny).log_().sub_(ratio)
         else:
             ratio = ratio.neg_()
+        gradient_scale = scale
         if class_weight is not None:
             present = class_weight if classes is None else class_weight[classes]
-            target = target * present[:, None, None]
+            target.mul_(present[:, None, None])
             gradient_scale = scale * target.sum(1, keepdim=True)
-        else:
-            gradient_scale = scale
-        target = target * scale
+        target.mul_(scale)
         ratio.mul_(target)
         total = ratio.sum()
         # 0 · ln 0 of a class with a logit of -inf. To look at another device's total would wait.
@@ -187,6 +190,8 @@ def _run_strips(
                 strip.index_add_(1, classes, target, alpha=-1)
             if not in_place:
                 buffer[images, :, rows] = strip
+        # Not to be held while the next strip's target is made.
+        del strip, target, ratio
     return (torch.stack(sums).sum() if pixel_loss is None else pixel_loss), buffer
 
 
