@@ -143,13 +143,15 @@ def _run_strips(
         buffer = logits.log_softmax(1) if in_place else torch.empty_like(logits)
     pixel_loss = torch.empty_like(codes, dtype=compute) if per_pixel else None
     coefficient = coefficient.expand(codes.shape)
-    sums = [coefficient.new_zeros(())]
 
     budget = _DEVICE_STRIP_BYTES
     if on_cpu:
         smallest, largest = _CPU_STRIP_BYTES
         budget = min(max(4 * logits.numel() // 32, smallest), largest)
-    for images, rows in _strips(logits, budget):
+    strips = list(_strips(logits, budget))
+    # One tensor for the strips' sums: small ones between the large would split the allocator's heap.
+    sums = coefficient.new_zeros(len(strips))
+    for number, (images, rows) in enumerate(strips):
         if buffer is not None and in_place:
             strip = buffer[images, :, rows]
         else:
@@ -180,7 +182,7 @@ def _run_strips(
         if pixel_loss is not None:
             pixel_loss[images, rows] = ratio.sum(1)
         else:
-            sums.append(total)
+            sums[number] = total
 
         if buffer is not None:
             strip.exp_().mul_(gradient_scale)
@@ -192,7 +194,7 @@ def _run_strips(
                 buffer[images, :, rows] = strip
         # Not to be held while the next strip's target is made.
         del strip, target, ratio
-    return (torch.stack(sums).sum() if pixel_loss is None else pixel_loss), buffer
+    return (sums.sum() if pixel_loss is None else pixel_loss), buffer
 
 
 def _strips(logits: Tensor, budget: int) -> Iterator[tuple[slice, slice]]:
