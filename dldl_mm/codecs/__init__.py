@@ -7,11 +7,13 @@ from dldl_mm.codecs.base import (
     build_value_codec,
 )
 from dldl_mm.codecs.gaussian import GaussianLabelCodec
+from dldl_mm.codecs.multilabel import MultiLabelCodec
 
 __all__ = [
     'BaseLabelCodec',
     'BaseValueCodec',
     'GaussianLabelCodec',
+    'MultiLabelCodec',
     'build_codec',
     'build_value_codec',
 ]

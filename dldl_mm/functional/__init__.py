@@ -10,6 +10,7 @@ from dldl_mm.functional.decoding import (
 )
 from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
+from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
 from dldl_mm.functional.scores import (
     calibration_error,
     central_coverage,
@@ -23,6 +24,7 @@ from dldl_mm.functional.scores import (
 
 __all__ = [
     'SHAPES',
+    'average_precision',
     'calibration_error',
     'central_coverage',
     'circular_mean',
@@ -37,6 +39,7 @@ __all__ = [
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
     'mode',
+    'multilabel_distribution',
     'negative_log_likelihood',
     'quantile',
     'reduce_samples',

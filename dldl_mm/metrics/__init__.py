@@ -4,5 +4,12 @@ from dldl_mm.metrics.age import AgeMetric
 from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.metrics.dump import DumpPredictions
 from dldl_mm.metrics.label_distribution import LabelDistributionMetric
+from dldl_mm.metrics.voc import VOCMeanAveragePrecision
 
-__all__ = ['AgeMetric', 'DumpPredictions', 'LabelDistributionMetric', 'SampleMetric']
+__all__ = [
+    'AgeMetric',
+    'DumpPredictions',
+    'LabelDistributionMetric',
+    'SampleMetric',
+    'VOCMeanAveragePrecision',
+]
