@@ -10,6 +10,7 @@ from dldl_mm.datasets.imdb_wiki import IMDBWiki
 from dldl_mm.datasets.morph import Morph
 from dldl_mm.datasets.splits import check_disjoint
 from dldl_mm.datasets.synthetic import SyntheticFaces
+from dldl_mm.datasets.synthetic_scenes import SyntheticScenes
 from dldl_mm.datasets.utkface import UTKFace
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'LabelDistributionDataset',
     'Morph',
     'SyntheticFaces',
+    'SyntheticScenes',
     'UTKFace',
     'check_disjoint',
 ]
