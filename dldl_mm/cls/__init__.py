@@ -7,6 +7,14 @@ import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
+from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
+from dldl_mm.cls.pooling import GlobalMaxPooling
 from dldl_mm.cls.zfnet import ZFNet
 
-__all__ = ['LabelDistributionHead', 'LabelRegressionHead', 'ZFNet']
+__all__ = [
+    'GlobalMaxPooling',
+    'LabelDistributionHead',
+    'LabelRegressionHead',
+    'MultiLabelDistributionHead',
+    'ZFNet',
+]

@@ -5,44 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
-from torch import Tensor, nn
+from torch import Tensor
 
+from dldl_mm.cls._codec_head import CodecHead, DistributionHead, stack_values
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, build_value_codec
 from dldl_mm.registry import MODELS
 
 
-class _CodecHead(LinearClsHead):
-    """A linear head that knows the label set it was trained with.
-
-    The label set is stored in the checkpoint; loading one of another label set is refused, where
-    mmengine would only log that the last layer was left out.
-    """
-
-    def __init__(self, codec: BaseValueCodec, num_classes: int, in_channels: int, **kwargs: Any):
-        super().__init__(num_classes, in_channels, **kwargs)
-        self.codec = codec
-        self.register_buffer('label_set', codec.labels.double())
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        stored = state_dict.get(f'{prefix}label_set')
-        if stored is not None:
-            here = self.codec.labels
-            there = stored.to(here)
-            if there.shape != here.shape or not torch.allclose(there, here, rtol=1e-4, atol=1e-6):
-                raise ValueError(
-                    f'the checkpoint was trained with the label set {_summary(there)}, but the '
-                    f'config has {_summary(here)}; to start from its backbone only, use '
-                    "init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone')"
-                )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
 @MODELS.register_module()
-class LabelDistributionHead(_CodecHead):
+class LabelDistributionHead(DistributionHead):
     r"""Linear layer with one logit per label, trained towards label distributions.
 
     The codec gives the number of logits and decodes the softmax of them. N samples, K labels, A axes.
@@ -62,6 +34,8 @@ class LabelDistributionHead(_CodecHead):
         ValueError: There is no loss, or two have one name.
     """
 
+    codec: BaseValueCodec
+
     def __init__(
         self,
         codec: dict[str, Any] | BaseLabelCodec,
@@ -69,42 +43,7 @@ class LabelDistributionHead(_CodecHead):
         losses: dict[str, Any] | list[dict[str, Any]] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        codec = build_value_codec(codec)
-        if losses is None:
-            losses = dict(type='LabelDistributionKLLoss')
-        modules = [
-            MODELS.build(loss) for loss in (losses if isinstance(losses, list) else [losses])
-        ]
-        names = [module.loss_name for module in modules]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(
-                f'LabelDistributionHead: losses must be one or more with different loss_name, got {names}'
-            )
-        super().__init__(
-            codec,
-            codec.num_labels,
-            in_channels,
-            loss=nn.ModuleList(modules),
-            init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01),
-        )
-
-    def _get_loss(
-        self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        first = data_samples[0]
-        if 'gt_score' not in first:
-            raise ValueError(
-                "LabelDistributionHead: the data samples have no 'gt_score'; "
-                'add EncodeLabelDistribution(codec=...) to the pipeline, before PackInputs'
-            )
-        target = torch.stack([sample.gt_score for sample in data_samples]).to(cls_score.device)
-        value = None
-        if any(loss.needs_value for loss in self.loss_module):
-            value = _stack_values(data_samples, cls_score.device)
-        return {
-            loss.loss_name: loss(cls_score, target, value=value, codec=self.codec, **kwargs)
-            for loss in self.loss_module
-        }
+        super().__init__(build_value_codec(codec), in_channels, losses, init_cfg)
 
     def _get_predictions(
         self, cls_score: Tensor, data_samples: list[DataSample] | None
@@ -119,7 +58,7 @@ class LabelDistributionHead(_CodecHead):
 
 
 @MODELS.register_module()
-class LabelRegressionHead(_CodecHead):
+class LabelRegressionHead(CodecHead):
     r"""Direct regression of the label: the baseline without a distribution (R-ConvNet).
 
     A linear layer and :math:`\tanh` give the label scaled to [-1, 1] over the codec's label set; the
@@ -168,7 +107,7 @@ class LabelRegressionHead(_CodecHead):
     def _get_loss(
         self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
     ) -> dict[str, Tensor]:
-        value = _stack_values(data_samples, cls_score.device).reshape(len(data_samples), -1)
+        value = stack_values(data_samples, cls_score.device).reshape(len(data_samples), -1)
         error = cls_score.float().tanh() - (value - self.center) / self.half_range
         if self.norm == 'l2':
             loss = error.square() / 2
@@ -187,20 +126,3 @@ class LabelRegressionHead(_CodecHead):
         for sample, value in zip(samples, values, strict=True):
             sample.set_field(value, 'pred_value')
         return samples
-
-
-def _stack_values(data_samples: list[DataSample], device: torch.device) -> Tensor:
-    """(N,) or (N, A) true values in float32; only gt_label and gt_score come on the device."""
-    if 'gt_value' not in data_samples[0]:
-        raise ValueError(
-            "the data samples have no 'gt_value'; add it to the pipeline's PackInputs: "
-            "algorithm_keys=('gt_value', ...)"
-        )
-    values = [torch.as_tensor(sample.gt_value, dtype=torch.float32) for sample in data_samples]
-    return torch.stack(values).to(device)
-
-
-def _summary(labels: Tensor) -> str:
-    labels = labels.reshape(len(labels), -1)
-    ends = [', '.join(f'{number:g}' for number in row) for row in (labels[0], labels[-1])]
-    return f'({ends[0]}) to ({ends[1]}) of {len(labels)} labels'

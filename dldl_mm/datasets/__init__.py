@@ -15,6 +15,7 @@ from dldl_mm.datasets.morph import Morph
 from dldl_mm.datasets.pointing04 import BJUT3D, Pointing04
 from dldl_mm.datasets.splits import check_disjoint
 from dldl_mm.datasets.synthetic import SyntheticFaces
+from dldl_mm.datasets.synthetic_scenes import SyntheticScenes
 from dldl_mm.datasets.utkface import UTKFace
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     'Morph',
     'Pointing04',
     'SyntheticFaces',
+    'SyntheticScenes',
     'UTKFace',
     'check_disjoint',
 ]

@@ -10,6 +10,7 @@ from dldl_mm.functional.decoding import (
 )
 from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
+<<<<<<< HEAD
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.pose import (
     geodesic_angle,
@@ -17,6 +18,10 @@ from dldl_mm.functional.pose import (
     pose_from_rotation,
     rotation_from_pose,
 )
+=======
+from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
+>>>>>>> multilabel
+from dldl_mm.functional.neighbourhood import neighbourhood_distribution
 from dldl_mm.functional.scores import (
     calibration_error,
     central_coverage,
@@ -30,6 +35,7 @@ from dldl_mm.functional.scores import (
 
 __all__ = [
     'SHAPES',
+    'average_precision',
     'calibration_error',
     'central_coverage',
     'circular_mean',
@@ -45,7 +51,9 @@ __all__ = [
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
     'mode',
+    'multilabel_distribution',
     'negative_log_likelihood',
+    'neighbourhood_distribution',
     'point_distribution',
     'pose_error',
     'pose_from_rotation',

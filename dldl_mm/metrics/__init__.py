@@ -5,6 +5,7 @@ from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.metrics.dump import DumpPredictions
 from dldl_mm.metrics.head_pose import HeadPoseMetric
 from dldl_mm.metrics.label_distribution import LabelDistributionMetric
+from dldl_mm.metrics.voc import VOCMeanAveragePrecision
 
 __all__ = [
     'AgeMetric',
@@ -12,4 +13,5 @@ __all__ = [
     'HeadPoseMetric',
     'LabelDistributionMetric',
     'SampleMetric',
+    'VOCMeanAveragePrecision',
 ]
