@@ -10,18 +10,15 @@ from dldl_mm.functional.decoding import (
 )
 from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
-<<<<<<< HEAD
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
+from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
+from dldl_mm.functional.neighbourhood import neighbourhood_distribution
 from dldl_mm.functional.pose import (
     geodesic_angle,
     pose_error,
     pose_from_rotation,
     rotation_from_pose,
 )
-=======
-from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
->>>>>>> multilabel
-from dldl_mm.functional.neighbourhood import neighbourhood_distribution
 from dldl_mm.functional.scores import (
     calibration_error,
     central_coverage,
