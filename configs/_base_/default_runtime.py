@@ -10,7 +10,6 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='CodecCheckHook'),
-    dict(type='ChannelsLastHook'),
     dict(type='LabelDistributionVisualizationHook'),
 ]
 
