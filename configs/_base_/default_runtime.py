@@ -10,6 +10,7 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='CodecCheckHook'),
+    dict(type='ChannelsLastHook'),
     dict(type='LabelDistributionVisualizationHook'),
 ]
 

@@ -1,11 +1,12 @@
 _base_ = [
-    '../_base_/models/resnet18_narrow.py',
+    '../_base_/models/resnet18_cifar_narrow.py',
     '../_base_/datasets/utkface.py',
     '../_base_/schedules/adamw_onecycle.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(head=dict(codec=_base_.codec))
-max_epochs = 40
+
+max_epochs = 20
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 param_scheduler = dict(total_steps=max_epochs)

@@ -7,12 +7,14 @@ from dldl_mm.codecs.base import (
     build_value_codec,
 )
 from dldl_mm.codecs.gaussian import GaussianLabelCodec
+from dldl_mm.codecs.grid import GridLabelCodec
 from dldl_mm.codecs.multilabel import MultiLabelCodec
 
 __all__ = [
     'BaseLabelCodec',
     'BaseValueCodec',
     'GaussianLabelCodec',
+    'GridLabelCodec',
     'MultiLabelCodec',
     'build_codec',
     'build_value_codec',

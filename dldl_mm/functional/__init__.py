@@ -10,7 +10,14 @@ from dldl_mm.functional.decoding import (
 )
 from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
+from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
+from dldl_mm.functional.pose import (
+    geodesic_angle,
+    pose_error,
+    pose_from_rotation,
+    rotation_from_pose,
+)
 from dldl_mm.functional.scores import (
     calibration_error,
     central_coverage,
@@ -33,6 +40,7 @@ __all__ = [
     'empirical_distribution',
     'epsilon_error',
     'expectation',
+    'geodesic_angle',
     'interval',
     'kl_divergence',
     'label_distribution',
@@ -41,7 +49,13 @@ __all__ = [
     'mode',
     'multilabel_distribution',
     'negative_log_likelihood',
+    'point_distribution',
+    'pose_error',
+    'pose_from_rotation',
+    'product_distribution',
     'quantile',
     'reduce_samples',
+    'rotation_from_pose',
     'standard_deviation',
+    'wrap',
 ]

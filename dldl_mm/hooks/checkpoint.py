@@ -15,6 +15,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import Runner
 
 from dldl_mm.registry import HOOKS
@@ -23,9 +24,10 @@ from dldl_mm.registry import HOOKS
 def allow_runner_globals() -> None:
     """Let ``torch.load(weights_only=True)`` read what mmengine's runner itself writes.
 
-    The message hub of a checkpoint holds ``HistoryBuffer`` objects, and these hold NumPy arrays and
-    scalars. They are plain data: unpickling them runs no code of the file. Nothing else is allowed; a
-    checkpoint that names any other global is refused by torch, with a message that names it.
+    The message hub of a checkpoint holds ``HistoryBuffer`` objects, these hold NumPy arrays and
+    scalars, and the state of a one-cycle schedule names its annealing function. They are plain data:
+    unpickling them runs no code of the file. Nothing else is allowed; a checkpoint that names any other
+    global is refused by torch, with a message that names it.
     """
     if not hasattr(torch.serialization, 'add_safe_globals'):
         return  # before torch 2.4, whose default is weights_only=False
@@ -39,16 +41,22 @@ def allow_runner_globals() -> None:
     scalar_types = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
     torch.serialization.add_safe_globals(
         [
-            *(HistoryBuffer, np.ndarray, np.dtype, *scalar_types, *renamed),
-            (_statistics_method, 'builtins.getattr'),
+            *(np.ndarray, np.dtype, *scalar_types, *renamed, *_METHODS),
+            (_named_method, 'builtins.getattr'),
         ]
     )
 
 
-def _statistics_method(owner: object, name: str) -> Callable[..., Any]:
-    """Stand in for ``getattr``, by which pickle names the methods that a HistoryBuffer holds."""
-    if owner is HistoryBuffer and name in ('mean', 'max', 'min', 'current'):
-        return getattr(HistoryBuffer, name)
+_METHODS = {
+    HistoryBuffer: ('mean', 'max', 'min', 'current'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
+
+
+def _named_method(owner: Any, name: str) -> Callable[..., Any]:
+    """Stand in for ``getattr``, by which pickle names a method of a class, for these few methods."""
+    if name in _METHODS.get(owner, ()):
+        return getattr(owner, name)
     raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr of {owner!r}, {name!r}')
 
 

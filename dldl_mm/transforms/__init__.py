@@ -1,5 +1,11 @@
 """Transforms of labels, and of images where the label follows them."""
 
 from dldl_mm.transforms.encode import EncodeLabelDistribution
+from dldl_mm.transforms.head_pose import CropFaceBox, FlipHeadPose, RandomRotateHeadPose
 
-__all__ = ['EncodeLabelDistribution']
+__all__ = [
+    'CropFaceBox',
+    'EncodeLabelDistribution',
+    'FlipHeadPose',
+    'RandomRotateHeadPose',
+]

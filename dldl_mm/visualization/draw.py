@@ -14,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from dldl_mm.codecs import BaseLabelCodec
+from dldl_mm.codecs import BaseLabelCodec, GridLabelCodec
+from dldl_mm.visualization.head_pose import draw_head_axes, draw_pose_grid
 
 _TARGET, _PREDICTION = '#3b6fb6', '#d1495b'
 
@@ -27,16 +28,16 @@ class Sample:
         image: (H, W, 3) uint8, RGB.
         target: (K,) target distribution.
         prediction: (K,) predicted distribution.
-        value: True value.
-        decoded: Predicted value.
+        value: True value, a number or (A,).
+        decoded: Predicted value, a number or (A,).
         title: Line above the image.
     """
 
     image: np.ndarray
     target: Tensor | None = None
     prediction: Tensor | None = None
-    value: float | None = None
-    decoded: float | None = None
+    value: np.ndarray | None = None
+    decoded: np.ndarray | None = None
     title: str = ''
 
 
@@ -72,9 +73,19 @@ def draw_samples(
         picture, curve = cells[2 * row, column], cells[2 * row + 1, column]
         picture.imshow(sample.image)
         picture.set_title(sample.title, fontsize=8)
-        if codec is not None and (sample.target is not None or sample.prediction is not None):
+        shown = sample.target if sample.prediction is None else sample.prediction
+        if codec is not None and shown is not None:
             curve.axis('on')
-            draw_curves(curve, sample, codec)
+            if isinstance(codec, GridLabelCodec):
+                marks = ((sample.value, '+', 'true'), (sample.decoded, 'x', 'predicted'))
+                draw_pose_grid(curve, shown, codec, marks)
+            else:
+                draw_curves(curve, sample, codec)
+        if isinstance(codec, GridLabelCodec):
+            size = sample.image.shape[:2]
+            for pose, style in ((sample.value, ':'), (sample.decoded, '-')):
+                if pose is not None:
+                    draw_head_axes(picture, size, pose, codec.axes, style)
     handles = [axes for axes in cells.flat if axes.get_legend_handles_labels()[1]]
     if handles:
         lines, names = max(
@@ -103,7 +114,7 @@ def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
             axes.fill_between(labels, probability, color=colour, alpha=0.25, linewidth=0)
             axes.plot(labels, probability, color=colour, linewidth=1.2, label=name)
         if value is not None:
-            axes.axvline(value, color=colour, linewidth=0.8, linestyle='--')
+            axes.axvline(float(value), color=colour, linewidth=0.8, linestyle='--')
     axes.set_xlim(labels[0], labels[-1])
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=6)
@@ -121,7 +132,7 @@ def to_sample(inputs: Tensor, data_sample: Any, bgr: bool) -> Sample:
         bgr: Whether the image's channels are in OpenCV's order.
 
     Returns:
-        The sample; values of several axes are left to the title.
+        The sample.
     """
     image = inputs.detach().cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
     value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
@@ -135,15 +146,11 @@ def to_sample(inputs: Tensor, data_sample: Any, bgr: bool) -> Sample:
         image=np.ascontiguousarray(image[..., ::-1] if bgr else image),
         target=data_sample.get('gt_score'),
         prediction=data_sample.get('pred_score'),
-        value=_scalar(value),
-        decoded=_scalar(decoded),
+        value=None if value is None else _plain(value),
+        decoded=None if decoded is None else _plain(decoded),
         title='\n'.join(filter(None, (title[:28], ', '.join(parts)))),
     )
 
 
 def _plain(value: Any) -> np.ndarray:
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-
-
-def _scalar(value: Any) -> float | None:
-    return float(_plain(value)) if value is not None and np.ndim(_plain(value)) == 0 else None

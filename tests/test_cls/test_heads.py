@@ -110,9 +110,9 @@ def test_regression_head(norm):
     batch = samples(values)
     z = np.tanh(head(feats).detach().double().numpy()[:, 0])
     error = z - (np.array(values) - 43) / 42
-    expected = dict(
-        l1=np.abs(error), l2=error**2 / 2, epsilon=np.maximum(np.abs(error) - 0.1, 0)
-    )[norm]
+    expected = dict(l1=np.abs(error), l2=error**2 / 2, epsilon=np.maximum(np.abs(error) - 0.1, 0))[
+        norm
+    ]
     assert head.loss(feats, batch)['loss'].item() == pytest.approx(expected.mean(), rel=1e-5)
     predicted = [s.pred_value.item() for s in head.predict(feats, batch)]
     np.testing.assert_allclose(predicted, 43 + 42 * z, rtol=1e-5)
@@ -138,6 +138,4 @@ def test_the_distribution_trains_a_plain_mmpretrain_head():
     batch = samples([20.0, 40.5, 85.0])
     ours = MODELS.build(head_config())
     ours.fc.load_state_dict(head.fc.state_dict())
-    torch.testing.assert_close(
-        head.loss(feats, batch)['loss'], ours.loss(feats, batch)['loss_kl']
-    )
+    torch.testing.assert_close(head.loss(feats, batch)['loss'], ours.loss(feats, batch)['loss_kl'])

@@ -35,7 +35,9 @@ def test_initialisation():
     assert slopes.min() >= 0
     assert slopes.max() <= 0.25
     assert slopes.mean().item() == pytest.approx(0.125, abs=0.01)
-    weights = torch.cat([m.weight.detach().flatten() for m in net.modules() if isinstance(m, nn.Conv2d)])
+    weights = torch.cat(
+        [m.weight.detach().flatten() for m in net.modules() if isinstance(m, nn.Conv2d)]
+    )
     assert weights.std().item() == pytest.approx(0.01, rel=0.02)
     assert all(m.bias.abs().max() == 0 for m in net.modules() if isinstance(m, nn.Conv2d))
 

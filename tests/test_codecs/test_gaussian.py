@@ -83,7 +83,9 @@ def test_annotation():
     codec = GaussianLabelCodec()
     annotated = codec.encode_annotation(dict(gt_value=24.7, gt_sigma=4.5))
     torch.testing.assert_close(annotated, codec.encode(24.7, 4.5))
-    torch.testing.assert_close(codec.encode_annotation(dict(gt_value=24.7)), codec.encode(24.7, 2.0))
+    torch.testing.assert_close(
+        codec.encode_annotation(dict(gt_value=24.7)), codec.encode(24.7, 2.0)
+    )
     with pytest.raises(ValueError, match='no single votes|gt_votes'):
         GaussianLabelCodec(shape='empirical').check_annotation(dict(gt_value=3.0))
 

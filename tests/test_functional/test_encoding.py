@@ -42,7 +42,7 @@ def test_matches_scipy_in_float64(shape, mu, sigma):
         torch.tensor(mu, dtype=torch.float64), sigma, LABELS, shape, period=PERIOD
     )
     assert got.dtype == torch.float64
-    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-10, atol=1e-300 ** 0.5)
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-10, atol=1e-300**0.5)
 
 
 @pytest.mark.parametrize('shape', SHAPES)
@@ -54,7 +54,10 @@ def test_rows_sum_to_one_everywhere(shape, dtype, device):
     assert dist.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert (dist >= 0).all()
     torch.testing.assert_close(
-        dist.sum(-1), torch.ones_like(dist[:, 0]), rtol=0, atol=1e-6 if dtype != torch.float64 else 1e-14
+        dist.sum(-1),
+        torch.ones_like(dist[:, 0]),
+        rtol=0,
+        atol=1e-6 if dtype != torch.float64 else 1e-14,
     )
 
 

@@ -21,7 +21,9 @@ LABELS = torch.arange(1, 86, dtype=torch.float64)
 
 
 def test_epsilon_error_by_hand():
-    pred, value, sigma = (torch.tensor(x).double() for x in ([20.0, 33.0], [22.0, 30.0], [4.0, 3.0]))
+    pred, value, sigma = (
+        torch.tensor(x).double() for x in ([20.0, 33.0], [22.0, 30.0], [4.0, 3.0])
+    )
     expected = ((1 - math.exp(-4 / 32)) + (1 - math.exp(-9 / 18))) / 2
     assert epsilon_error(pred, value, sigma).item() == pytest.approx(expected, rel=1e-14)
 
@@ -57,7 +59,9 @@ def test_a_calibrated_forecast_and_an_overconfident_one():
     assert calibration_error(calibrated, value, LABELS) < 0.02
     assert central_coverage(calibrated, value, LABELS, 0.9).item() == pytest.approx(0.9, abs=0.02)
     # With a quarter of the deviation the 90% interval is 1.645/4 deviations wide: 32%.
-    assert central_coverage(overconfident, value, LABELS, 0.9).item() == pytest.approx(0.32, abs=0.06)
+    assert central_coverage(overconfident, value, LABELS, 0.9).item() == pytest.approx(
+        0.32, abs=0.06
+    )
     assert calibration_error(overconfident, value, LABELS) > 0.25
 
 

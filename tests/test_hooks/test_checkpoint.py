@@ -47,7 +47,7 @@ class Falling:
         return Score()
 
 
-def make_runner(work_dir, epochs=3, scores=None, resume=False, **checkpoint):
+def make_runner(work_dir, epochs=3, scores=None, resume=False, schedule=None, **checkpoint):
     data = TensorDataset(torch.arange(8.0).reshape(-1, 1), torch.arange(8.0).reshape(-1, 1) * 2)
     loader = DataLoader(data, batch_size=4, sampler=DefaultSampler(data))
     validation = {}
@@ -63,6 +63,7 @@ def make_runner(work_dir, epochs=3, scores=None, resume=False, **checkpoint):
         str(work_dir),
         train_dataloader=loader,
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        param_scheduler=schedule,
         optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.01)),
         default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=1, **checkpoint)),
         resume=resume,
@@ -81,6 +82,39 @@ def test_a_runners_checkpoint_resumes_with_weights_only(tmp_path):
     runner.train()
     assert runner.epoch == 3
     assert (tmp_path / 'epoch_3.pth').is_file()
+
+
+SCHEDULES = {
+    'ConstantLR': {},
+    'CosineAnnealingLR': dict(T_max=4),
+    'CosineRestartLR': dict(periods=[2, 2], restart_weights=[1, 0.5], eta_min=0),
+    'ExponentialLR': dict(gamma=0.9),
+    'LinearLR': {},
+    'MultiStepLR': dict(milestones=[1, 2]),
+    'OneCycleLR': dict(eta_max=0.1, total_steps=8),
+    'PolyLR': {},
+    'StepLR': dict(step_size=1),
+}
+
+
+def test_every_schedule_of_mmengine_is_tried():
+    import mmengine.optim.scheduler as schedules
+
+    names = {name for name in dir(schedules) if name.endswith('LR')}
+    assert names - set(SCHEDULES) == {'ReduceOnPlateauLR'}  # needs a metric: tried below
+
+
+@pytest.mark.parametrize('name', [*SCHEDULES, 'ReduceOnPlateauLR'])
+def test_the_state_of_a_schedule_loads(name, tmp_path):
+    if name == 'ReduceOnPlateauLR':
+        schedule = dict(type=name, monitor='score')
+        runner = make_runner(tmp_path, 2, scores=[2.0, 1.0], schedule=schedule)
+    else:
+        schedule = dict(type=name, by_epoch=name != 'OneCycleLR', **SCHEDULES[name])
+        runner = make_runner(tmp_path, 2, schedule=schedule)
+    runner.train()
+    states = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['param_schedulers']
+    assert states[0]['last_step'] >= 0
 
 
 class Evil:
@@ -116,9 +150,10 @@ def test_checkpoints_of_either_numpy(tmp_path, package):
         # The archive stores lengths: rewrite the pickle inside instead of its bytes.
         import zipfile
 
-        with zipfile.ZipFile(tmp_path / 'new.pth') as old, zipfile.ZipFile(
-            tmp_path / 'other.pth', 'w', zipfile.ZIP_STORED
-        ) as new:
+        with (
+            zipfile.ZipFile(tmp_path / 'new.pth') as old,
+            zipfile.ZipFile(tmp_path / 'other.pth', 'w', zipfile.ZIP_STORED) as new,
+        ):
             for info in old.infolist():
                 data = old.read(info)
                 if info.filename.endswith('data.pkl'):
@@ -142,13 +177,19 @@ def test_the_newest_are_kept(tmp_path):
 def test_the_best_is_kept(tmp_path):
     runner = make_runner(tmp_path, 4, scores=[3.0, 1.0, 2.0, 0.5], max_keep_ckpts=1)
     runner.train()
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['best_score_epoch_4.pth', 'epoch_4.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
+        'best_score_epoch_4.pth',
+        'epoch_4.pth',
+    ]
     assert runner.message_hub.get_info('best_score') == 0.5
 
 
 def test_no_new_best_keeps_the_old_one(tmp_path):
     make_runner(tmp_path, 3, scores=[1.0, 2.0, 3.0], max_keep_ckpts=1).train()
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['best_score_epoch_1.pth', 'epoch_3.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
+        'best_score_epoch_1.pth',
+        'epoch_3.pth',
+    ]
 
 
 def test_old_checkpoints_go_after_the_new_one_is_whole(tmp_path, monkeypatch):

@@ -65,9 +65,7 @@ def test_pipelines_are_compared_without_a_codec_in_the_head():
 
 def test_a_loss_on_the_value_refuses_mixup():
     codec = GaussianLabelCodec()
-    made = runner(
-        codec, dataset(codec), data_preprocessor=SimpleNamespace(batch_augments='Mixup')
-    )
+    made = runner(codec, dataset(codec), data_preprocessor=SimpleNamespace(batch_augments='Mixup'))
     CodecCheckHook().before_run(made)
     made.model.head.loss_module = [ExpectationLoss()]
     with pytest.raises(ValueError, match='ExpectationLoss reads the true value'):

@@ -95,7 +95,9 @@ def test_uneven_shards(sizes, monkeypatch):
 def test_two_real_processes(tmp_path):
     samples, _, _ = records()
     expected = evaluate(AgeMetric(), samples)
-    torch.save([{k: v for k, v in s.items() if 'score' not in k} for s in samples], tmp_path / 'all')
+    torch.save(
+        [{k: v for k, v in s.items() if 'score' not in k} for s in samples], tmp_path / 'all'
+    )
     torch.multiprocessing.spawn(_worker, (str(tmp_path),), nprocs=2)
     for rank in range(2):
         assert torch.load(tmp_path / f'{rank}') == pytest.approx(expected)

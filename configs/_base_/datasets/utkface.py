@@ -1,15 +1,20 @@
-# Aligned and cropped face chips of 200 px, seen at 96 px. The folder holds images/, train.csv and
+# Aligned and cropped face chips of 200 px, seen at 64 px. The folder holds images/, train.csv and
 # val.csv (column `file`); tools/make_splits.py makes such files.
 data_root = '{{$DLDL_DATA_ROOT:data/utkface}}'
 codec = dict(type='GaussianLabelCodec', start=1, stop=116, step=1, sigma=3.0, decode='expectation')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma'))
-img_size = 96
+img_size = 64
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=img_size, crop_ratio_range=(0.6, 1.0)),
+    dict(
+        type='RandomResizedCrop',
+        scale=img_size,
+        crop_ratio_range=(0.75, 1.0),
+        aspect_ratio_range=(0.9, 1.1),
+    ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='ColorJitter', brightness=0.2, contrast=0.2, saturation=0.2),
     dict(type='EncodeLabelDistribution', codec=codec),
     pack,
 ]

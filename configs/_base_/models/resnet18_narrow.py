@@ -8,5 +8,7 @@ model = dict(
         in_channels=256,
         losses=[dict(type='LabelDistributionKLLoss')],
     ),
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+    ),
 )

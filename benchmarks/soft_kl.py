@@ -1,0 +1,305 @@
+"""Time and memory of the per-pixel KL loss, forward and backward, beside what it replaces.
+
+    python benchmarks/soft_kl.py                          # CPU, 2 threads
+    python benchmarks/soft_kl.py --device cuda            # GPU, float32 and bfloat16
+    python benchmarks/soft_kl.py --camvid data/camvid --voc data/VOCdevkit/VOC2007
+
+Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
+``dense`` is the soft target built by one-hot, convolution and division, and ``F.kl_div``; ``eager``
+and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a case are timed in turns,
+round after round, and the medians are compared. The peak memory above the inputs is measured once per
+form, on a CPU as the rise of the resident set in a process of its own (Linux), on CUDA by torch's
+allocator; it is given in multiples of the logits, the gradient included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import importlib
+import importlib.util
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dldl_mm.ops import soft_kl
+
+SHAPES = {'A': (4, 21, 512, 512), 'B': (2, 19, 512, 1024), 'C': (2, 150, 512, 512)}
+DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+FORMS = ('hard', 'mmseg', 'dense', 'eager', 'triton')
+FIELDS = (
+    'date',
+    'device',
+    'torch',
+    'triton',
+    'allocator',
+    'threads',
+    'load_before',
+    'case',
+    'shape',
+    'dtype',
+    'form',
+    'median_ms',
+    'min_ms',
+    'to_hard',
+    'to_dense',
+    'to_mmseg',
+    'peak_extra',
+    'copy_gb_s',
+    'floor_fraction',
+    'note',
+)
+
+
+def synthetic_labels(shape: tuple[int, ...]) -> Tensor:
+    """Blob-shaped label maps with a dozen classes an image and 3% void."""
+    images, classes, height, width = shape
+    generator = torch.Generator().manual_seed(0)
+    kinds = min(classes, 12)
+    grid = (height // 64 + 1, width // 64 + 1)
+    noise = torch.randn(images, kinds + 1, *grid, generator=generator)
+    noise = F.interpolate(noise, size=(height, width), mode='bicubic')
+    names = torch.stack(
+        [torch.randperm(classes, generator=generator)[:kinds] for _ in range(images)]
+    )
+    labels = names.gather(1, noise[:, :kinds].argmax(1).flatten(1)).view(images, height, width)
+    labels[noise[:, kinds] > torch.quantile(noise[:, kinds, ::8, ::8], 0.97)] = 255
+    return labels
+
+
+def real_labels(folder: Path, pattern: str, size: tuple[int, int], images: int = 4) -> Tensor:
+    """The first label maps of a folder, cut or padded with void to one size."""
+    import numpy as np
+    from PIL import Image
+
+    files = sorted(folder.glob(pattern))[:images]
+    if len(files) < images:
+        raise SystemExit(f'{folder}/{pattern}: found {len(files)} label maps, need {images}')
+    labels = torch.full((images, *size), 255)
+    for image, file in zip(labels, files, strict=True):
+        found = torch.from_numpy(np.array(Image.open(file))).long()[: size[0], : size[1]]
+        image[: found.shape[0], : found.shape[1]] = found
+    return labels
+
+
+def load_case(name: str, arguments: argparse.Namespace) -> tuple[tuple[int, ...], Tensor]:
+    if name == 'camvid':
+        return (4, 11, 360, 480), real_labels(arguments.camvid, 'ann_dir/train/*.png', (360, 480))
+    if name == 'voc':
+        return (4, 21, 512, 512), real_labels(arguments.voc, 'SegmentationClass/*.png', (512, 512))
+    return SHAPES[name], synthetic_labels(SHAPES[name])
+
+
+def dense(logits: Tensor, labels: Tensor) -> Tensor:
+    classes = logits.shape[1]
+    valid = labels != 255
+    one_hot = F.one_hot(torch.where(valid, labels, classes), classes + 1)[..., :classes]
+    one_hot = one_hot.permute(0, 3, 1, 2).float()
+    line = torch.exp(-0.5 * (torch.arange(-2, 3, device=logits.device) / 3.0) ** 2)
+    kernel = (line[:, None] * line).expand(classes, 1, 5, 5)
+    target = one_hot.clone()
+    target[..., 2:-2, 2:-2] = F.conv2d(one_hot, kernel, groups=classes)
+    target = target / target.sum(1, keepdim=True).clamp_min(1e-12)
+    loss = F.kl_div(logits.float().log_softmax(1), target, reduction='none').sum(1)
+    return (loss * valid).sum() / valid.sum().clamp_min(1)
+
+
+def form_function(form: str) -> Callable[[Tensor, Tensor], Tensor] | str:
+    """The form, or why it cannot run."""
+    if form == 'hard':
+        return lambda logits, labels: F.cross_entropy(logits, labels, ignore_index=255)
+    if form == 'dense':
+        return dense
+    if form == 'mmseg':
+        try:
+            # Makes mmseg importable beside mmcv-lite.
+            importlib.import_module('dldl_mm.seg')
+            losses = importlib.import_module('mmseg.models.losses')
+        except ImportError as error:
+            return f'not available: {error}'
+        loss = losses.CrossEntropyLoss(avg_non_ignore=True)
+        return lambda logits, labels: loss(logits, labels, ignore_index=255)
+    return lambda logits, labels: soft_kl(logits, labels, impl=form)
+
+
+def step(function: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> float:
+    """Milliseconds of one forward and backward pass."""
+    logits.grad = None
+    if logits.is_cuda:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        function(logits, labels).backward()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end)
+    begin = time.perf_counter()
+    function(logits, labels).backward()
+    return 1e3 * (time.perf_counter() - begin)
+
+
+def resident_bytes(field: str) -> int:
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def peak_extra_here(form: str, logits: Tensor, labels: Tensor) -> float:
+    """Peak memory above the inputs, in multiples of the logits."""
+    function = form_function(form)
+    assert callable(function)
+    small = logits[:1, :, :128, :128].detach().clone().requires_grad_()
+    step(function, small, labels[:1, :128, :128].contiguous())
+    size = logits.numel() * logits.element_size()
+    if logits.is_cuda:
+        logits.grad = None
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step(function, logits, labels)
+        return (torch.cuda.max_memory_allocated() - before) / size
+    Path('/proc/self/clear_refs').write_text('5')
+    before = resident_bytes('VmRSS')
+    step(function, logits, labels)
+    return (resident_bytes('VmHWM') - before) / size
+
+
+def peak_extra(form: str, case: str, dtype: str, arguments: argparse.Namespace) -> float:
+    """:func:`peak_extra_here` in a fresh process, where no freed page hides a new one."""
+    command = [sys.executable, __file__, '--peak', form, case, dtype, *sys.argv[1:]]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes read and written per second by a large copy."""
+    source = torch.empty(1 << 28, device=device)
+    target = torch.empty_like(source)
+    times = []
+    for _ in range(20):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        target.copy_(source)
+        end.record()
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    return 2 * source.numel() * source.element_size() / (1e-3 * statistics.median(times))
+
+
+def environment(device: torch.device) -> dict[str, object]:
+    cuda = device.type == 'cuda'
+    name = torch.cuda.get_device_name(device) if cuda else platform.machine()
+    if not cuda and Path('/proc/cpuinfo').exists():
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        name = next((line.split(': ')[1] for line in lines if line.startswith('model name')), name)
+    allocator = os.environ.get('LD_PRELOAD') or platform.libc_ver()[0] + ' malloc'
+    triton = importlib.util.find_spec('triton')
+    return {
+        'date': datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        'device': name,
+        'torch': torch.__version__,
+        'triton': importlib.import_module('triton').__version__ if triton else '',
+        'allocator': 'torch ' + torch.cuda.get_allocator_backend() if cuda else allocator,
+        'threads': torch.get_num_threads(),
+        'load_before': round(os.getloadavg()[0], 2),
+    }
+
+
+def measure(case: str, dtype: str, arguments: argparse.Namespace) -> list[dict[str, object]]:
+    device = torch.device(arguments.device)
+    shape, labels = load_case(case, arguments)
+    labels = labels.to(device)
+    common = {**environment(device), 'case': case, 'shape': 'x'.join(map(str, shape))}
+    common['dtype'] = dtype
+    logits = torch.randn(shape, device=device).to(DTYPES[dtype]).requires_grad_()
+    functions = {form: form_function(form) for form in FORMS if form != 'triton'}
+    functions['triton'] = form_function('triton') if device.type == 'cuda' else 'needs CUDA'
+    times: dict[str, list[float]] = {form: [] for form in FORMS}
+    for turn in range(arguments.repeats + 1):
+        for form, function in functions.items():
+            if callable(function):
+                elapsed = step(function, logits, labels)
+                # The first turn compiles kernels and warms the allocator up.
+                if turn:
+                    times[form].append(elapsed)
+    logits.grad = None
+    medians = {form: statistics.median(found) for form, found in times.items() if found}
+    bandwidth = copy_bandwidth(device) if device.type == 'cuda' else None
+    rows = []
+    for form, function in functions.items():
+        row: dict[str, object] = {**common, 'form': form}
+        if isinstance(function, str):
+            rows.append({**row, 'note': function})
+            continue
+        row['median_ms'] = f'{medians[form]:.3f}'
+        row['min_ms'] = f'{min(times[form]):.3f}'
+        for other in ('hard', 'dense', 'mmseg'):
+            if other in medians:
+                row[f'to_{other}'] = f'{medians[form] / medians[other]:.3f}'
+        if device.type == 'cuda':
+            row['peak_extra'] = f'{peak_extra_here(form, logits, labels):.3f}'
+        else:
+            row['peak_extra'] = f'{peak_extra(form, case, dtype, arguments):.3f}'
+        if bandwidth is not None:
+            # Two kernels: the logits are read twice, the gradient written, the labels read twice.
+            moved = 3 * logits.numel() * logits.element_size()
+            moved += 2 * labels.numel() * labels.element_size()
+            row['copy_gb_s'] = f'{bandwidth / 1e9:.0f}'
+            row['floor_fraction'] = f'{1e3 * moved / bandwidth / medians[form]:.3f}'
+        rows.append(row)
+    return rows
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, default=2, help='of the CPU')
+    parser.add_argument('--repeats', type=int, default=9)
+    parser.add_argument('--shapes', nargs='*', choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument('--dtypes', nargs='+', choices=list(DTYPES))
+    parser.add_argument('--camvid', type=Path, help='folder with ann_dir/train/*.png')
+    parser.add_argument('--voc', type=Path, help='folder with SegmentationClass/*.png')
+    parser.add_argument('--out', type=Path, help='CSV file; default benchmarks/results/...')
+    parser.add_argument('--peak', nargs=3, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    if arguments.peak:
+        form, case, dtype = arguments.peak
+        shape, labels = load_case(case, arguments)
+        logits = torch.randn(shape).to(DTYPES[dtype]).requires_grad_()
+        print(peak_extra_here(form, logits, labels))
+        return
+    cuda = torch.device(arguments.device).type == 'cuda'
+    dtypes = arguments.dtypes or (['float32', 'bfloat16'] if cuda else ['float32'])
+    real = [name for name in ('camvid', 'voc') if getattr(arguments, name)]
+    out = arguments.out
+    if out is None:
+        out = Path(__file__).parent / 'results' / f'soft_kl_{"cuda" if cuda else "cpu"}.csv'
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, FIELDS, restval='', lineterminator='\n')
+        writer.writeheader()
+        for case in [*arguments.shapes, *real]:
+            for dtype in dtypes:
+                for row in measure(case, dtype, arguments):
+                    writer.writerow(row)
+                    keys = ('case', 'dtype', 'form', 'median_ms', 'to_hard', 'peak_extra', 'note')
+                    print(*(row.get(key, '-') for key in keys), sep='\t', flush=True)
+                file.flush()
+    print(f'wrote {out}')
+
+
+if __name__ == '__main__':
+    main()

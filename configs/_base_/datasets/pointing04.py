@@ -1,0 +1,54 @@
+# Pointing'04, faces cropped by their boxes to 64 px. The folder holds Person01/ to Person15/ and
+# folds.csv with the columns `file`, `pitch`, `yaw` and `fold` (1 to 5). This is fold 1: another
+# one is tested by changing `where` of the three data sets.
+data_root = '{{$DLDL_DATA_ROOT:data/pointing04}}'
+codec = dict(type='GridLabelCodec', labels='pointing04', sigma=15.0, decode='argmax')
+pack = dict(type='PackInputs', algorithm_keys=('gt_value',))
+img_size = 64
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='CropFaceBox', margin=0.2, size=img_size, jitter=0.08),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='FlipHeadPose'),
+    dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='EncodeLabelDistribution', codec=codec),
+    pack,
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='CropFaceBox', margin=0.2, size=img_size),
+    dict(type='EncodeLabelDistribution', codec=codec),
+    pack,
+]
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='Pointing04',
+        data_root=data_root,
+        ann_file='folds.csv',
+        where=dict(fold=[2, 3, 4, 5]),
+        pipeline=train_pipeline,
+    ),
+)
+# The test fold is watched during training and chooses nothing: the last checkpoint counts.
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='Pointing04',
+        data_root=data_root,
+        ann_file='folds.csv',
+        where=dict(fold=[1]),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='HeadPoseMetric', codec=codec)
+test_evaluator = val_evaluator

@@ -1,0 +1,184 @@
+"""Per-pixel label distributions: a label map smoothed over a pixel's neighbourhood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ['class_codes', 'gaussian_taps', 'neighbourhood_distribution', 'window_sums']
+
+VOID_RULES = ('ignore', 'assign')
+_LABEL_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def neighbourhood_distribution(
+    label_map: Tensor,
+    num_classes: int,
+    kernel_size: int = 5,
+    sigma: float = 3.0,
+    ignore_index: int = 255,
+    void: str = 'ignore',
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    r"""Label distribution of every pixel, from the labels around it (Gao et al., TIP 2017, 4.4).
+
+    .. math:: d_c(x) = \frac{\sum_t w_t\,[l(x+t) = c]}{\sum_t w_t\,[l(x+t)\ \text{is a class}]},
+              \quad w_t = \exp\frac{-|t|^2}{2\sigma^2}
+
+    over the offsets t of a square window. The outer ``kernel_size // 2`` pixels, whose window
+    leaves the image, keep their one-hot target, and void pixels add no mass to their neighbours.
+
+    N images, C classes, H×W pixels. This is the definition, with its dense result;
+    :func:`dldl_mm.ops.soft_kl` computes the loss against it without building it.
+
+    Args:
+        label_map: (N, H, W) integer labels, 0 to C - 1 or ``ignore_index``.
+        num_classes: C.
+        kernel_size: Side of the window in pixels, odd.
+        sigma: Standard deviation of the Gaussian in pixels.
+        ignore_index: Label of void pixels.
+        void: ``'ignore'`` gives void pixels no distribution; ``'assign'`` (the authors') gives a
+            void pixel that of the labelled pixels in its window.
+        dtype: Type of the result.
+
+    Returns:
+        (N, C, H, W); a pixel's values sum to 1, or are all 0 where it has no distribution.
+
+    Raises:
+        ValueError: The shape or an option is wrong, or (on the CPU) a label is out of range. On
+            other devices, where the check would wait for the device, such a pixel is void.
+        TypeError: The labels are not integers.
+
+    Example:
+        >>> import torch
+        >>> from dldl_mm.functional.neighbourhood import neighbourhood_distribution
+        >>> labels = torch.tensor([[[0, 0, 1], [0, 0, 1], [0, 0, 1]]])
+        >>> d = neighbourhood_distribution(labels, 2, kernel_size=3, sigma=float('inf'))
+        >>> d[0, :, 1, 1]
+        tensor([0.6667, 0.3333])
+        >>> d[0, :, 0, 0]
+        tensor([1., 0.])
+    """
+    taps = gaussian_taps(kernel_size, sigma)
+    check_void(void)
+    codes = class_codes(label_map, num_classes, ignore_index)
+    classes = torch.arange(num_classes, dtype=codes.dtype, device=codes.device)
+    mass = blend_windows((codes[:, None] == classes[:, None, None]).to(dtype), taps)
+    total = mass.sum(1, keepdim=True)
+    if void == 'ignore':
+        total = total.masked_fill(codes[:, None] == num_classes, 0)
+    return torch.where(total > 0, mass / total, 0)
+
+
+def gaussian_taps(kernel_size: int, sigma: float) -> list[float]:
+    r"""One axis of the separable window, :math:`\exp(-t^2 / 2\sigma^2)`, 1 in the middle.
+
+    A tap below 1e-12 is 0, so that every precision agrees on which pixels have mass.
+
+    Args:
+        kernel_size: Number of taps, odd.
+        sigma: Standard deviation in pixels; infinity gives equal taps.
+
+    Returns:
+        ``kernel_size`` numbers.
+
+    Raises:
+        ValueError: The size is not odd and positive, or sigma is not positive.
+        TypeError: The size is not an integer.
+    """
+    if not isinstance(kernel_size, int):
+        raise TypeError(f'kernel_size must be an integer, got {kernel_size!r}')
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f'kernel_size must be odd and positive, got {kernel_size}')
+    if not sigma > 0:
+        raise ValueError(f'sigma must be positive, got {sigma}')
+    radius = kernel_size // 2
+    # A hundredth of a pixel already rounds the neighbours to 0; less would overflow the square.
+    weights = [math.exp(-0.5 * (t / max(sigma, 0.01)) ** 2) for t in range(-radius, radius + 1)]
+    return [weight if weight > 1e-12 else 0.0 for weight in weights]
+
+
+def check_void(void: str) -> None:
+    """Refuse an unknown rule for void pixels."""
+    if void not in VOID_RULES:
+        raise ValueError(f"unknown void {void!r}, expected 'ignore' or 'assign'")
+
+
+def class_codes(label_map: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """Labels as int32 classes, with ``num_classes`` in the void pixels.
+
+    Args:
+        label_map: (N, H, W) integer labels.
+        num_classes: C.
+        ignore_index: Label of void pixels.
+
+    Returns:
+        (N, H, W) int32, 0 to C.
+
+    Raises:
+        ValueError: Not three-dimensional, or (on the CPU) a label is neither a class nor
+            ``ignore_index``. On other devices such a pixel is void.
+        TypeError: The labels are not integers.
+    """
+    if label_map.ndim != 3:
+        raise ValueError(f'labels must have the shape (N, H, W), got {tuple(label_map.shape)}')
+    if label_map.dtype not in _LABEL_DTYPES:
+        raise TypeError(f'labels must be integers, got {label_map.dtype}')
+    if label_map.device.type != 'cpu':
+        wide = label_map.to(torch.int64)
+        void = (wide == ignore_index) | (wide < 0) | (wide >= num_classes)
+        return wide.masked_fill(void, num_classes).to(torch.int32)
+    # Labels are often int64, many times wider than they need to be: no second copy of that width,
+    # but none of their values may be cut off either.
+    _refuse_outside(label_map, -(2**31), 2**31 - 1, num_classes, ignore_index)
+    codes = label_map.to(torch.int32, copy=True)
+    void = codes == ignore_index
+    _refuse_outside(codes.masked_fill_(void, 0), 0, num_classes - 1, num_classes, ignore_index)
+    return codes.masked_fill_(void, num_classes)
+
+
+def _refuse_outside(
+    labels: Tensor, low: int, high: int, num_classes: int, ignore_index: int
+) -> None:
+    for value in map(int, labels.aminmax() if labels.numel() else ()):
+        if not low <= value <= high:
+            raise ValueError(
+                f'label {value} in {int((labels == value).sum())} pixel(s) is neither a class '
+                f'(0 to {num_classes - 1}) nor ignore_index ({ignore_index})'
+            )
+
+
+def window_sums(maps: Tensor, taps: Sequence[float]) -> Tensor:
+    """Weighted sums over the square windows that lie inside the map, one axis after the other.
+
+    Args:
+        maps: (..., H, W) values, H and W at least the number of taps.
+        taps: Symmetric weights of one axis, an odd number R + 1 + R.
+
+    Returns:
+        (..., H - 2R, W - 2R).
+    """
+    for axis in (-2, -1):
+        radius = len(taps) // 2
+        length = maps.shape[axis] - 2 * radius
+        sums = maps.narrow(axis, radius, length) * taps[radius]
+        for t in range(1, radius + 1):
+            sums.add_(maps.narrow(axis, radius - t, length), alpha=taps[radius + t])
+            sums.add_(maps.narrow(axis, radius + t, length), alpha=taps[radius + t])
+        maps = sums
+    return maps
+
+
+def blend_windows(maps: Tensor, taps: Sequence[float]) -> Tensor:
+    """:func:`window_sums` where the window fits into the map, the values themselves elsewhere."""
+    radius = len(taps) // 2
+    height, width = maps.shape[-2:]
+    if radius == 0 or min(height, width) < len(taps):
+        return maps
+    blended = maps.clone()
+    blended[..., radius : height - radius, radius : width - radius] = window_sums(maps, taps)
+    return blended

@@ -1,0 +1,102 @@
+"""Head rotations and the angles between them, in degrees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dldl_mm.functional.grid import wrap
+
+__all__ = ['geodesic_angle', 'pose_error', 'pose_from_rotation', 'rotation_from_pose']
+
+
+def rotation_from_pose(pose: Tensor) -> Tensor:
+    r"""Rotation of a head from its pitch, yaw and roll.
+
+    .. math:: R = R_z(\mathrm{roll})\, R_y(-\mathrm{yaw})\, R_x(-\mathrm{pitch})
+
+    in the frame x to the image's right, y up, z towards the viewer, with the right-handed
+    elementary rotations. A head without rotation looks along +z and its nose points to
+    :math:`R\,e_z`, so +pitch looks up, +yaw turns to the image's left and +roll is
+    counter-clockwise in the image. The roll is the outermost rotation: turning the image by an
+    angle adds it to the roll and changes nothing else.
+
+    N samples (any leading shape).
+
+    Args:
+        pose: (N, 3) pitch, yaw and roll in degrees. Differentiable.
+
+    Returns:
+        (N, 3, 3) rotation matrices.
+
+    Example:
+        >>> import torch
+        >>> from dldl_mm.functional import rotation_from_pose
+        >>> nose = rotation_from_pose(torch.tensor([0.0, 90.0, 0.0]))[:, 2]
+        >>> nose.round().tolist() == [-1, 0, 0]  # the image's left
+        True
+    """
+    pose = pose.to(torch.promote_types(pose.dtype, torch.float32))
+    # The right-handed angles about x and y turn down and to the image's right.
+    angle = pose.deg2rad() * pose.new_tensor([-1.0, -1.0, 1.0])
+    (sp, sy, sr), (cp, cy, cr) = angle.sin().unbind(-1), angle.cos().unbind(-1)
+    rows = [
+        torch.stack([cr * cy, cr * sy * sp - sr * cp, cr * sy * cp + sr * sp], -1),
+        torch.stack([sr * cy, sr * sy * sp + cr * cp, sr * sy * cp - cr * sp], -1),
+        torch.stack([-sy, cy * sp, cy * cp], -1),
+    ]
+    return torch.stack(rows, -2)
+
+
+def pose_from_rotation(rotation: Tensor) -> Tensor:
+    """Pitch, yaw and roll of a head's rotation, the inverse of :func:`rotation_from_pose`.
+
+    Args:
+        rotation: (N, 3, 3) rotation matrices.
+
+    Returns:
+        (N, 3) degrees: pitch in [-90, 90], yaw and roll in [-180, 180]. Of the two triples that
+        give one rotation this is the one without a head put over. At a yaw of ±90° only the sum
+        or difference of pitch and roll is determined; the roll is 0 or ±180 there.
+    """
+    rotation = rotation.to(torch.promote_types(rotation.dtype, torch.float32))
+    r = [list(row.unbind(-1)) for row in rotation.unbind(-2)]
+    profile = torch.hypot(r[0][0], r[1][0]) < 1e-6
+    pitch = torch.where(profile, torch.atan2(r[1][2], r[1][1]), torch.atan2(-r[2][1], r[2][2]))
+    yaw = torch.atan2(r[2][0], torch.hypot(r[0][0], r[1][0]))
+    roll = torch.where(profile, 0, torch.atan2(r[1][0], r[0][0]))
+    pose = torch.stack([pitch, yaw, roll], -1).rad2deg()
+    other = wrap(pose * pose.new_tensor([1.0, -1.0, 1.0]) + 180.0)
+    return torch.where(pose[..., :1].abs() > 90, other, pose)
+
+
+def geodesic_angle(rotation: Tensor, other: Tensor) -> Tensor:
+    r"""Angle of the rotation that leads from one rotation to the other.
+
+    .. math:: \theta = \arccos \frac{\mathrm{tr}(R_1 R_2^\top) - 1}{2}
+
+    computed as :math:`2 \arcsin(\|R_1 - R_2\|_F / 2 \sqrt 2)`, which keeps its digits near 0, where
+    the arc cosine has none left.
+
+    Args:
+        rotation: (N, 3, 3) rotation matrices.
+        other: (N, 3, 3) rotation matrices.
+
+    Returns:
+        (N,) degrees in [0, 180].
+    """
+    chord = (rotation - other).square().sum((-2, -1)).sqrt() / 8**0.5
+    return 2 * chord.clamp(max=1).asin().rad2deg()
+
+
+def pose_error(pred: Tensor, target: Tensor) -> Tensor:
+    """Absolute error of each angle, wrapped by 360° only: opposite directions are 180° apart.
+
+    Args:
+        pred: (N, A) angles in degrees.
+        target: (N, A) angles in degrees.
+
+    Returns:
+        (N, A) errors in [0, 180].
+    """
+    return wrap(pred - target, 360.0).abs()

@@ -1,0 +1,236 @@
+import csv
+import json
+import math
+import os
+import re
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest_tools import ROOT, TINY
+
+AGE = ROOT / 'configs' / 'dldl_age.py'
+CSV = ROOT / 'configs' / 'age' / 'resnet18_dldl_csv.py'
+SMALL = [
+    *TINY,
+    'train_dataloader.dataset.num_samples=16',
+    'val_dataloader.dataset.num_samples=10',
+    'test_dataloader.dataset.num_samples=10',
+    'train_cfg.max_epochs=1',
+]
+
+
+def test_train_resume_test_and_browse(run_tool, tmp_path):
+    work = tmp_path / 'work'
+    done = run_tool('train', AGE, '--work-dir', work, '--cfg-options', *SMALL)
+    assert done.code == 0, done.err
+    assert (work / 'epoch_1.pth').is_file()
+    pictures = list(work.rglob('val_distributions_*.png'))
+    assert cv2.imread(str(pictures[0])).std() > 10
+
+    longer = [o for o in SMALL if 'max_epochs' not in o] + ['train_cfg.max_epochs=2']
+    done = run_tool('train', AGE, '--work-dir', work, '--resume', '--cfg-options', *longer)
+    assert done.code == 0, done.err
+    assert torch.load(work / 'epoch_2.pth', weights_only=True)['meta']['epoch'] == 2
+
+    out = tmp_path / 'predictions.jsonl'
+    options = ['--work-dir', work, '--out', out, '--cfg-options', *SMALL]
+    done = run_tool('test', AGE, work / 'epoch_2.pth', *options)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 10
+    labels = np.arange(1, 86)
+    for row in rows:
+        assert math.isclose(sum(row['pred_score']), 1, rel_tol=1e-5)
+        assert math.isclose(np.dot(row['pred_score'], labels), row['pred_value'], rel_tol=1e-4)
+
+    metrics = tmp_path / 'metrics.json'
+    options = ['--work-dir', work, '--out', metrics, '--cfg-options', *SMALL]
+    assert run_tool('test', AGE, work / 'epoch_2.pth', *options).code == 0
+    mae = np.mean([abs(row['pred_value'] - row['gt_value']) for row in rows])
+    assert math.isclose(json.loads(metrics.read_text())['age/mae'], mae, rel_tol=1e-5)
+
+    done = run_tool('test', AGE, work / 'epoch_2.pth', '--out', 'x.pkl')
+    assert (done.code, 'expected a file ending in .jsonl or .json' in done.err) == (2, True)
+
+    changed = [*SMALL, 'model.head.codec.stop=90']
+    done = run_tool(
+        'test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *changed
+    )
+    assert done.code == 2
+    assert 'stop is 90.0 in model.head, but 85.0 in' in done.err
+
+
+def test_browse_dataset(run_tool, tmp_path):
+    out = tmp_path / 'sub' / 'grid.png'
+    done = run_tool('browse_dataset', AGE, '--number', 5, '--out', out)
+    assert done.code == 0, done.err
+    picture = cv2.imread(str(out))
+    assert picture.shape[0] > 600
+    assert picture.std() > 20
+    assert run_tool('browse_dataset', AGE, '--number', 0).code == 2
+
+
+@pytest.fixture
+def faces(tmp_path):
+    """A folder with six images, train.csv and val.csv."""
+    root = tmp_path / 'faces'
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        noise = rng.integers(0, 255, (200, 200, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f'{i}.jpg'), noise)
+    rows = [(f'{i}.jpg', 20 + i, 2.5) for i in range(6)]
+    for name in ('train', 'val'):
+        write_rows(root / f'{name}.csv', rows)
+    return root
+
+
+def write_rows(path, rows, header=('file', 'age', 'sigma')):
+    with open(path, 'w', newline='') as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def train_csv(run_tool, root, work, *options):
+    return run_tool(
+        *('train', CSV, '--data-root', root, '--work-dir', work, '--cfg-options', *TINY),
+        *('train_cfg.max_epochs=1', 'train_dataloader.batch_size=4', *options),
+    )
+
+
+def test_own_csv_trains(run_tool, faces, tmp_path):
+    done = train_csv(run_tool, faces, tmp_path / 'w')
+    assert done.code == 0, done.err
+    assert 'age/epsilon_error' in done.out + done.err
+
+
+def break_row(position, value):
+    def change(root):
+        rows = [[f'{i}.jpg', 20 + i, 2.5] for i in range(6)]
+        rows[2][position] = value
+        write_rows(root / 'train.csv', rows)
+
+    return change
+
+
+def truncate(root):
+    data = (root / '3.jpg').read_bytes()
+    (root / '3.jpg').write_bytes(data[: len(data) // 2])
+
+
+MISTAKES = {
+    'no csv': (lambda root: (root / 'train.csv').unlink(), 'train.csv'),
+    'empty csv': (lambda root: (root / 'train.csv').write_text(''), 'train.csv'),
+    'header only': (lambda root: write_rows(root / 'train.csv', []), 'train.csv'),
+    'no age column': (
+        lambda root: write_rows(root / 'train.csv', [('0.jpg', 3)], ('file', 'years')),
+        'years',
+    ),
+    'text': (break_row(1, 'young'), "train.csv:4.*'young'"),
+    'nan': (break_row(1, 'nan'), 'train.csv:4.*nan'),
+    'infinite': (break_row(1, 'inf'), 'train.csv:4.*inf'),
+    'outside': (break_row(1, 130), 'train.csv:4.*130 lies outside the label set 1 to 116'),
+    'sigma 0': (break_row(2, 0), 'train.csv:4.*0'),
+    'sigma nan': (break_row(2, 'nan'), 'train.csv:4.*nan'),
+    'no image': (lambda root: (root / '3.jpg').unlink(), '3.jpg'),
+    'empty image': (lambda root: (root / '3.jpg').write_bytes(b''), '3.jpg'),
+    'truncated image': (truncate, '3.jpg'),
+}
+
+
+@pytest.mark.parametrize('name', MISTAKES)
+def test_mistakes_in_the_data_end_before_training(name, run_tool, faces, tmp_path):
+    change, pattern = MISTAKES[name]
+    change(faces)
+    done = train_csv(run_tool, faces, tmp_path / 'w')
+    last = done.err.strip().splitlines()[-1]
+    assert done.code == 2
+    assert last.startswith('error: ')
+    assert 'Traceback' not in done.err
+    assert re.search(pattern, last), last
+    assert not list((tmp_path / 'w').glob('*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['model.head.codec.sigma=5'], 'sigma is 5.0 in model.head, but 3.0 in train_dataloader'),
+        (['model.head.codec.step=0'], 'step must be greater than 0, got 0'),
+        (['model.head.codec.stop=0'], 'stop must be greater than start'),
+        (['model.head.codec.decode=mean'], "unknown decoding rule 'mean'"),
+        (['model.head.codec.shape=cauchy'], "unknown shape 'cauchy'"),
+        (['model.head.codec.sigm=3'], "unexpected keyword argument 'sigm'"),
+        (['train_dataloader.dataset.on_bad_image=guess'], 'on_bad_image'),
+    ],
+)
+def test_mistakes_in_the_config_end_before_training(options, message, run_tool, faces, tmp_path):
+    done = train_csv(run_tool, faces, tmp_path / 'w', *options)
+    last = done.err.strip().splitlines()[-1]
+    assert done.code == 2
+    assert last.startswith('error: ')
+    assert message in last, last
+
+
+def test_options_instead_of_errors(run_tool, faces, tmp_path):
+    truncate(faces)
+    rows = [[f'{i}.jpg', 20 + 25 * i, 2.5] for i in range(6)]
+    write_rows(faces / 'train.csv', rows)
+    cfg = tmp_path / 'clip.py'
+    cfg.write_text(f"""
+_base_ = {str(CSV)!r}
+codec = dict(_base_.codec, clip=True)
+encode = dict(type='EncodeLabelDistribution', codec=codec)
+train_dataloader = dict(dataset=dict(
+    on_bad_image='skip', pipeline=[*_base_.train_pipeline[:-2], encode, _base_.pack]))
+val_dataloader = dict(dataset=dict(
+    on_bad_image='skip', pipeline=[*_base_.test_pipeline[:-2], encode, _base_.pack]))
+test_dataloader = val_dataloader
+model = dict(head=dict(codec=codec))
+val_evaluator = dict(codec=codec)
+test_evaluator = val_evaluator
+""")
+    done = run_tool(
+        *('train', cfg, '--data-root', faces, '--work-dir', tmp_path / 'w', '--cfg-options', *TINY),
+        *('train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'),
+    )
+    assert done.code == 0, done.err
+    assert '3.jpg' in done.out + done.err
+
+
+def test_missing_files_of_the_command_line(run_tool, tmp_path):
+    done = run_tool('train', tmp_path / 'none.py')
+    assert (done.code, 'there is no config file' in done.err) == (2, True)
+    done = run_tool('train', CSV, '--data-root', tmp_path / 'none')
+    assert (done.code, 'there is no folder' in done.err) == (2, True)
+    done = run_tool('train', AGE, '--resume', tmp_path / 'none.pth', '--work-dir', tmp_path)
+    assert (done.code, '--resume: there is no checkpoint' in done.err) == (2, True)
+    done = run_tool('test', AGE, tmp_path / 'none.pth')
+    assert (done.code, 'there is no checkpoint' in done.err) == (2, True)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ('echo pwned',)
+
+
+def test_foreign_and_damaged_checkpoints_are_refused(run_tool, tmp_path):
+    torch.save(dict(state_dict={}, payload=Evil()), tmp_path / 'evil.pth')
+    done = run_tool(
+        'test', AGE, tmp_path / 'evil.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL
+    )
+    assert done.code == 2
+    assert 'names the global posix.system' in done.err
+    (tmp_path / 'text.pth').write_text('not a checkpoint')
+    done = run_tool(
+        'test', AGE, tmp_path / 'text.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL
+    )
+    assert done.code == 2
+
+
+def test_a_checkpoint_of_another_label_set(run_tool, faces, tmp_path):
+    work = tmp_path / 'w'
+    assert train_csv(run_tool, faces, work).code == 0
+    done = run_tool('test', AGE, work / 'epoch_1.pth', '--work-dir', work, '--cfg-options', *SMALL)
+    assert done.code == 2
+    assert 'was trained with the label set (1) to (116) of 116 labels' in done.err
