@@ -9,6 +9,7 @@ from dldl_mm.codecs.base import (
 from dldl_mm.codecs.gaussian import GaussianLabelCodec
 from dldl_mm.codecs.grid import GridLabelCodec
 from dldl_mm.codecs.multilabel import MultiLabelCodec
+from dldl_mm.codecs.neighbourhood import NeighbourhoodLabelCodec
 
 __all__ = [
     'BaseLabelCodec',
@@ -16,6 +17,7 @@ __all__ = [
     'GaussianLabelCodec',
     'GridLabelCodec',
     'MultiLabelCodec',
+    'NeighbourhoodLabelCodec',
     'build_codec',
     'build_value_codec',
 ]

@@ -12,6 +12,7 @@ from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
+from dldl_mm.functional.neighbourhood import neighbourhood_distribution
 from dldl_mm.functional.pose import (
     geodesic_angle,
     pose_error,
@@ -49,6 +50,7 @@ __all__ = [
     'mode',
     'multilabel_distribution',
     'negative_log_likelihood',
+    'neighbourhood_distribution',
     'point_distribution',
     'pose_error',
     'pose_from_rotation',

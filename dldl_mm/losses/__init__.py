@@ -3,5 +3,11 @@
 from dldl_mm.losses.base import LabelDistributionLoss
 from dldl_mm.losses.expectation import ExpectationLoss
 from dldl_mm.losses.kl import LabelDistributionKLLoss
+from dldl_mm.losses.neighbourhood import NeighbourhoodKLLoss
 
-__all__ = ['ExpectationLoss', 'LabelDistributionKLLoss', 'LabelDistributionLoss']
+__all__ = [
+    'ExpectationLoss',
+    'LabelDistributionKLLoss',
+    'LabelDistributionLoss',
+    'NeighbourhoodKLLoss',
+]

@@ -93,7 +93,7 @@ def test_expectation_is_differentiable():
 
 
 def test_errors(dist):
-    with pytest.raises(ValueError, match='85 entries .* label set has 84'):
+    with pytest.raises(ValueError, match=r'85 entries .* label set has 84'):
         expectation(dist, LABELS[:-1])
     for level in (0, 1, math.nan):
         with pytest.raises(ValueError, match='must lie in'):

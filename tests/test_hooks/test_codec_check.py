@@ -50,14 +50,14 @@ def test_the_field_and_both_values_are_named(field, value, shown):
 def test_wrapped_data_sets_and_metrics_are_seen():
     codec, other = GaussianLabelCodec(), GaussianLabelCodec(sigma=5.0)
     nested = SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset(codec), dataset(other)]))
-    with pytest.raises(ValueError, match='sigma is 2.0'):
+    with pytest.raises(ValueError, match=r'sigma is 2\.0'):
         CodecCheckHook().before_run(runner(codec, nested))
-    with pytest.raises(ValueError, match='5.0 in val_evaluator'):
+    with pytest.raises(ValueError, match=r'5\.0 in val_evaluator'):
         CodecCheckHook().before_run(runner(codec, dataset(codec), dataset(codec), other))
 
 
 def test_pipelines_are_compared_without_a_codec_in_the_head():
-    with pytest.raises(ValueError, match='train_dataloader.*val_dataloader'):
+    with pytest.raises(ValueError, match=r'train_dataloader.*val_dataloader'):
         CodecCheckHook().before_run(
             runner(None, dataset(GaussianLabelCodec()), dataset(GaussianLabelCodec(stop=90)))
         )

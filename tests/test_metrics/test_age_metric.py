@@ -149,5 +149,5 @@ def test_dump_writes_json_lines(tmp_path):
     np.testing.assert_allclose([row['pred_value'] for row in rows], pred)
     assert len(rows[0]['pred_score']) == 85
     assert [p.name for p in out.parent.iterdir()] == ['predictions.jsonl']
-    with pytest.raises(ValueError, match='must end in .jsonl'):
+    with pytest.raises(ValueError, match=r'must end in \.jsonl'):
         DumpPredictions('predictions.pkl')

@@ -3,13 +3,26 @@ import json
 import math
 import os
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from conftest_tools import ROOT, TINY
 
+ROOT = Path(__file__).parents[2]
+TINY = [
+    'model.backbone.stem_channels=8',
+    'model.backbone.base_channels=8',
+    'model.head.in_channels=64',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+    'train_dataloader.batch_size=8',
+]
 AGE = ROOT / 'configs' / 'dldl_age.py'
 CSV = ROOT / 'configs' / 'age' / 'resnet18_dldl_csv.py'
 SMALL = [
