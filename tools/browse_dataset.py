@@ -34,11 +34,12 @@ def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
     np.random.seed(args.seed)
     chosen = np.random.permutation(len(dataset))[: args.number]
     bgr = cfg.model.get('data_preprocessor', {}).get('to_rgb', False)
+    codec = next(iter(pipeline_codecs(dataset)), None)
     samples = []
     for index in sorted(chosen):
         packed = dataset[int(index)]
-        samples.append(to_sample(packed['inputs'], packed['data_samples'], bgr))
-    return draw_samples(samples, next(iter(pipeline_codecs(dataset)), None))
+        samples.append(to_sample(packed['inputs'], packed['data_samples'], bgr, codec))
+    return draw_samples(samples, codec, classes=dataset.metainfo.get('classes'))
 
 
 def main() -> None:

@@ -218,12 +218,12 @@ def _place(rng: np.random.Generator) -> list[Item]:
     # A background that reaches beyond the image on all sides.
     items = [_item(rng, None, [(_box(-0.1, -0.1, 1.1, 1.1), 1)])]
     items += [
-        _clutter(rng, rng.random(2), rng.uniform(0.05, 0.25)) for _ in range(rng.integers(3, 8))
+        _clutter(rng, rng.random(2), rng.uniform(0.05, 0.25)) for _ in range(rng.integers(2, 6))
     ]
     for _ in range(rng.choice(4, p=(0.3, 0.35, 0.25, 0.1)) + 1):
         label = int(rng.integers(len(CLASSES)))
         tiny = rng.random() < 0.2
-        half = rng.uniform(0.03, 0.06) if tiny else math.exp(rng.uniform(*np.log([0.14, 0.32])))
+        half = rng.uniform(0.03, 0.06) if tiny else math.exp(rng.uniform(*np.log([0.16, 0.34])))
         center = rng.uniform(0.6 * half, 1 - 0.6 * half, 2)
         move = half * _transform(rng)
         parts = [(corners @ move.T + center, tone) for corners, tone in _OBJECTS[CLASSES[label]]]
@@ -232,14 +232,14 @@ def _place(rng: np.random.Generator) -> list[Item]:
             cover = center + rng.uniform(-0.5, 0.5, 2) * half
             items.append(_clutter(rng, cover, half * rng.uniform(0.7, 1.1)))
     items += [
-        _clutter(rng, rng.random(2), rng.uniform(0.03, 0.1)) for _ in range(rng.integers(0, 5))
+        _clutter(rng, rng.random(2), rng.uniform(0.03, 0.1)) for _ in range(rng.integers(0, 3))
     ]
     return items
 
 
 def _transform(rng: np.random.Generator) -> np.ndarray:
     """Mirror, stretch, shear and rotate: (2, 2)."""
-    angle = rng.uniform(-0.7, 0.7)
+    angle = rng.uniform(-0.5, 0.5)
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     stretch = math.exp(rng.normal(0, 0.12))
     mirror = rng.choice([-1.0, 1.0])
@@ -276,7 +276,7 @@ def _clutter(rng: np.random.Generator, center: np.ndarray, half: float) -> Item:
 
 def _item(rng: np.random.Generator, label: int | None, parts: list[tuple[np.ndarray, int]]) -> Item:
     base = rng.uniform(10, 245, (3, 1, 3))
-    colors = np.clip(base + rng.normal(0, 45, (3, 2, 3)), 0, 255)
+    colors = np.clip(base + rng.normal(0, 22, (3, 2, 3)), 0, 255)
     patterns = rng.random((3, 3))
     patterns[:, 0] = np.floor(patterns[:, 0] * len(_PATTERNS))
     return Item(label, parts, colors, patterns)

@@ -76,7 +76,7 @@ class SyntheticScenes(BaseDataset):
         >>> scenes = SyntheticScenes(num_samples=4, split='val', lazy_init=True)
         >>> info = scenes.load_data_list()[3]
         >>> info['img_path'], [scenes.metainfo['classes'][c] for c in info['gt_label']]
-        ('synthetic://scenes/0/val/3', ['star'])
+        ('synthetic://scenes/0/val/3', ['boat', 'cup'])
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from dldl_mm.codecs import BaseLabelCodec
 from dldl_mm.registry import HOOKS
 from dldl_mm.visualization import Sample, draw_samples, to_sample
 
@@ -82,15 +83,21 @@ class LabelDistributionVisualizationHook(Hook):
         remaining = min(per_batch, self.num_samples - len(self._samples), len(outputs))
         step = max(1, len(outputs) // max(1, remaining))
         to_rgb = getattr(_model(runner).data_preprocessor, 'to_rgb', False)
+        codec = _codec(runner)
         for index in range(0, remaining * step, step):
-            self._samples.append(to_sample(data_batch['inputs'][index], outputs[index], to_rgb))
+            image = data_batch['inputs'][index]
+            self._samples.append(to_sample(image, outputs[index], to_rgb, codec))
 
     def _draw(self, runner: Runner, name: str) -> None:
         if self._samples:
-            codec = getattr(getattr(_model(runner), 'head', None), 'codec', None)
-            picture = draw_samples(self._samples, codec)
+            classes = (runner.visualizer.dataset_meta or {}).get('classes')
+            picture = draw_samples(self._samples, _codec(runner), classes=classes)
             runner.visualizer.add_image(name, picture, step=runner.epoch)
 
 
 def _model(runner: Runner) -> Any:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _codec(runner: Runner) -> BaseLabelCodec | None:
+    return getattr(getattr(_model(runner), 'head', None), 'codec', None)

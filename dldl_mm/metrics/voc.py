@@ -22,8 +22,8 @@ class VOCMeanAveragePrecision(SampleMetric):
     ``voc/mAP_11points`` and ``voc/mAP_all``: see :func:`~dldl_mm.functional.average_precision`. For each
     class, the images where it occurs in difficult objects only are left out, as PASCAL VOC does. A class
     that no image shows has no average precision and is not in the mean. mmpretrain's
-    ``VOCAveragePrecision`` takes the precision as it is, not made monotone, which never gives more than
-    ``voc/mAP_all``.
+    ``VOCAveragePrecision`` takes the precision as it is, not made monotone, and a class without images
+    for 0, so that its mAP is lower.
 
     Reads ``pred_score`` (C,), ``gt_label`` and ``gt_label_difficult``, the indices of the classes.
 

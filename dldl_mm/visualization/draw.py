@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from dldl_mm.codecs import BaseLabelCodec, GridLabelCodec
+from dldl_mm.codecs import BaseLabelCodec, GridLabelCodec, MultiLabelCodec
 from dldl_mm.visualization.head_pose import draw_head_axes, draw_pose_grid
 
 _TARGET, _PREDICTION = '#3b6fb6', '#d1495b'
@@ -42,7 +42,10 @@ class Sample:
 
 
 def draw_samples(
-    samples: Sequence[Sample], codec: BaseLabelCodec | None, columns: int = 4
+    samples: Sequence[Sample],
+    codec: BaseLabelCodec | None,
+    columns: int = 4,
+    classes: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw a grid of images, each with its distributions below.
 
@@ -50,6 +53,7 @@ def draw_samples(
         samples: What to draw.
         codec: The codec of the distributions; None draws the images alone.
         columns: Cells per row.
+        classes: Names of the classes of a ``MultiLabelCodec``; their indices where not given.
 
     Returns:
         (H, W, 3) uint8 picture, RGB.
@@ -79,6 +83,8 @@ def draw_samples(
             if isinstance(codec, GridLabelCodec):
                 marks = ((sample.value, '+', 'true'), (sample.decoded, 'x', 'predicted'))
                 draw_pose_grid(curve, shown, codec, marks)
+            elif isinstance(codec, MultiLabelCodec):
+                draw_bars(curve, sample, classes)
             else:
                 draw_curves(curve, sample, codec)
         if isinstance(codec, GridLabelCodec):
@@ -123,19 +129,51 @@ def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
         axes.spines[side].set_visible(False)
 
 
-def to_sample(inputs: Tensor, data_sample: Any, bgr: bool) -> Sample:
+def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) -> None:
+    """Draw target and predicted distribution over classes side by side.
+
+    Args:
+        axes: Where to draw.
+        sample: The distributions.
+        classes: Names of the classes; their indices where not given.
+    """
+    for distribution, shift, colour, name in (
+        (sample.target, -0.2, _TARGET, 'target'),
+        (sample.prediction, 0.2, _PREDICTION, 'prediction'),
+    ):
+        if distribution is not None:
+            probability = distribution.detach().float().cpu().numpy()
+            index = np.arange(len(probability))
+            axes.bar(index + shift, probability, 0.4, color=colour, label=name)
+            axes.set_xticks(index, index.astype(str) if classes is None else classes, rotation=90)
+    axes.set_ylim(0, 1)
+    axes.tick_params(labelsize=6, length=0)
+    axes.set_yticks([])
+    for side in ('top', 'right', 'left'):
+        axes.spines[side].set_visible(False)
+
+
+def to_sample(
+    inputs: Tensor, data_sample: Any, bgr: bool, codec: BaseLabelCodec | None = None
+) -> Sample:
     """Turn a packed image and its data sample into what is drawn.
 
     Args:
         inputs: (3, H, W) uint8 image of the pipeline.
         data_sample: Its annotations and predictions.
         bgr: Whether the image's channels are in OpenCV's order.
+        codec: A ``MultiLabelCodec`` encodes ``gt_label`` where there is no ``gt_score``, which the
+            metrics of validation would mistake; an image without a class then has no target.
 
     Returns:
         The sample.
     """
     image = inputs.detach().cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
     value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
+    target = data_sample.get('gt_score')
+    if target is None and isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
+        lenient = MultiLabelCodec(codec.num_classes, codec.p_difficult, codec.epsilon, 'skip')
+        target = lenient.encode_annotation(data_sample.to_dict())
     title = Path(str(data_sample.get('img_path', ''))).name
     parts = [
         f'{name} {", ".join(f"{number:.1f}" for number in np.ravel(_plain(number_)))}'
@@ -144,7 +182,7 @@ def to_sample(inputs: Tensor, data_sample: Any, bgr: bool) -> Sample:
     ]
     return Sample(
         image=np.ascontiguousarray(image[..., ::-1] if bgr else image),
-        target=data_sample.get('gt_score'),
+        target=target,
         prediction=data_sample.get('pred_score'),
         value=None if value is None else _plain(value),
         decoded=None if decoded is None else _plain(decoded),

@@ -26,14 +26,14 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='VOC', data_root=data_root, split='train', pipeline=train_pipeline),
+    dataset=dict(type='VOCMultiLabel', data_root=data_root, split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=64,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='VOC', data_root=data_root, split='val', pipeline=test_pipeline),
+    dataset=dict(type='VOCMultiLabel', data_root=data_root, split='val', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
 val_evaluator = [

@@ -1,0 +1,46 @@
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmpretrain.structures import DataSample
+
+from dldl_mm.codecs import MultiLabelCodec
+from dldl_mm.visualization import Sample, draw_bars, draw_samples, to_sample
+
+CODEC = MultiLabelCodec(4)
+IMAGE = np.full((8, 8, 3), 90, np.uint8)
+
+
+def test_bars_have_the_heights_of_the_distributions():
+    target = CODEC.encode(torch.tensor([True, False, True, False]))
+    prediction = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    axes = Figure().subplots()
+    draw_bars(axes, Sample(IMAGE, target, prediction), classes=('ant', 'bee', 'cat', 'dog'))
+    heights = [bar.get_height() for bar in axes.patches]
+    np.testing.assert_allclose(heights, torch.cat([target, prediction]), rtol=1e-6)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ['ant', 'bee', 'cat', 'dog']
+    centers = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+    np.testing.assert_allclose(centers, [-0.2, 0.8, 1.8, 2.8, 0.2, 1.2, 2.2, 3.2])
+
+
+def test_a_validation_sample_has_a_target_without_gt_score():
+    sample = DataSample().set_gt_label([0, 2]).set_pred_score(torch.full((4,), 0.25))
+    sample.set_field([1], 'gt_label_difficult')
+    image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    drawn = to_sample(image, sample, False, CODEC)
+    expected = CODEC.encode(
+        torch.tensor([True, False, True, False]), torch.tensor([False, True, False, False])
+    )
+    torch.testing.assert_close(drawn.target, expected)
+    assert to_sample(image, sample, False).target is None
+    nothing = DataSample().set_gt_label([])
+    assert to_sample(image, nothing, False, CODEC).target.sum() == 0
+
+
+def test_pictures_of_classes_differ_from_pictures_of_images_alone():
+    sample = Sample(IMAGE, CODEC.encode(torch.tensor([True, False, True, False])))
+    drawn, plain = (draw_samples([sample], codec) for codec in (CODEC, None))
+    assert drawn.ndim == 3
+    assert drawn.shape[2] == 3
+    blue = np.array([0x3B, 0x6F, 0xB6])
+    assert (np.abs(drawn.astype(int) - blue).max(-1) < 3).sum() > 50
+    assert (np.abs(plain.astype(int) - blue).max(-1) < 3).sum() == 0
