@@ -1,3 +1,4 @@
+import itertools
 import os
 import pickle
 import subprocess
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dldl_mm.hooks import SafeCheckpointHook, find_resumable_checkpoint
 from dldl_mm.hooks.checkpoint import AtomicLocalBackend
+
+_NUMBERS = itertools.count()
 
 
 class Line(BaseModel):
@@ -68,7 +71,8 @@ def make_runner(work_dir, epochs=3, scores=None, resume=False, schedule=None, **
         default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=1, **checkpoint)),
         resume=resume,
         default_scope=None,
-        experiment_name=f'line_{os.getpid()}_{len(os.listdir(work_dir))}_{epochs}',
+        # mmengine keeps a message hub per name, and the name's time stamp counts whole seconds.
+        experiment_name=f'line_{next(_NUMBERS)}',
         **validation,
     )
 
