@@ -8,6 +8,6 @@ _base_ = [
 
 model = dict(head=dict(codec=_base_.codec))
 default_hooks = dict(checkpoint=dict(save_best='age/mae', rule='less'))
-max_epochs = 16
+max_epochs = 12
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = dict(total_steps=max_epochs)

@@ -14,7 +14,7 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='SyntheticFaces', split='train', num_samples=2500, pipeline=train_pipeline),
+    dataset=dict(type='SyntheticFaces', split='train', num_samples=2000, pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=128,
