@@ -16,6 +16,7 @@ from dldl_mm.datasets._head_model import (
     rotation_matrix,
     sample_face,
 )
+from dldl_mm.datasets._options import SPLITS, check_choice, check_integer
 from dldl_mm.registry import DATASETS
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
 
 AGES = (1, 85)  # first and last age of the label set
 AXES = ('pitch', 'yaw', 'roll')
-SPLITS = ('train', 'val', 'test')
 POSE_RANGES = {
     'age': {'pitch': 15.0, 'yaw': 25.0, 'roll': 10.0},
     'pose': {'pitch': 50.0, 'yaw': 75.0, 'roll': 30.0},
@@ -142,14 +142,14 @@ class SyntheticFaces(BaseDataset):
         lazy_init: bool = False,
         max_refetch: int = 1000,
     ) -> None:
-        self.num_samples = _integer('num_samples', num_samples, 1)
-        self.img_size = _integer('img_size', img_size, 16)
-        self.seed = _integer('seed', seed, 0)
-        self.split = _choice('split', split, SPLITS)
-        self.target = _choice('target', target, tuple(POSE_RANGES))
+        self.num_samples = check_integer('SyntheticFaces', 'num_samples', num_samples, 1)
+        self.img_size = check_integer('SyntheticFaces', 'img_size', img_size, 16)
+        self.seed = check_integer('SyntheticFaces', 'seed', seed, 0)
+        self.split = check_choice('SyntheticFaces', 'split', split, SPLITS)
+        self.target = check_choice('SyntheticFaces', 'target', target, tuple(POSE_RANGES))
         self.axes = _axes(axes)
         self.pose_range = _pose_range(pose_range, POSE_RANGES[target])
-        self.num_raters = _integer('num_raters', num_raters, 2)
+        self.num_raters = check_integer('SyntheticFaces', 'num_raters', num_raters, 2)
         super().__init__(
             metainfo=metainfo,
             data_prefix={},
@@ -238,20 +238,6 @@ def _announce(target: str) -> None:
         f'software, and figures measured on them say nothing about real faces. {own}',
         logger='current',
     )
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f'SyntheticFaces: {name} must be an integer, got {value!r}')
-    if value < least:
-        raise ValueError(f'SyntheticFaces: {name} must be at least {least}, got {value}')
-    return int(value)
-
-
-def _choice(name: str, value: Any, options: tuple[str, ...]) -> str:
-    if value not in options:
-        raise ValueError(f'SyntheticFaces: {name} must be one of {options}, got {value!r}')
-    return value
 
 
 def _axes(axes: Sequence[str]) -> tuple[str, ...]:

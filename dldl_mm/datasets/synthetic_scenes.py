@@ -1,6 +1,5 @@
 """Drawn scenes of objects in clutter: the embedded data of multi-label and segmentation."""
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from dldl_mm.datasets._options import SPLITS, check_choice, check_integer
 from dldl_mm.datasets._scene_model import (
     CLASSES,
     Scene,
@@ -19,7 +19,6 @@ from dldl_mm.registry import DATASETS
 
 __all__ = ['CLASSES', 'Scene', 'SyntheticScenes', 'class_map', 'draw_scene', 'sample_scene']
 
-SPLITS = ('train', 'val', 'test')
 TARGETS = ('multilabel', 'segmentation')
 PALETTE = [
     *([0, 0, 0], [31, 119, 180], [255, 127, 14], [44, 160, 44], [214, 39, 40]),
@@ -94,11 +93,11 @@ class SyntheticScenes(BaseDataset):
         lazy_init: bool = False,
         max_refetch: int = 1000,
     ) -> None:
-        self.num_samples = _integer('num_samples', num_samples, 1)
-        self.img_size = _integer('img_size', img_size, 32)
-        self.seed = _integer('seed', seed, 0)
-        self.split = _choice('split', split, SPLITS)
-        self.target = _choice('target', target, TARGETS)
+        self.num_samples = check_integer('SyntheticScenes', 'num_samples', num_samples, 1)
+        self.img_size = check_integer('SyntheticScenes', 'img_size', img_size, 32)
+        self.seed = check_integer('SyntheticScenes', 'seed', seed, 0)
+        self.split = check_choice('SyntheticScenes', 'split', split, SPLITS)
+        self.target = check_choice('SyntheticScenes', 'target', target, TARGETS)
         own: dict[str, Any] = dict(dataset_type='SyntheticScenes', classes=CLASSES)
         if target == 'segmentation':
             own.update(classes=('background', *CLASSES), palette=PALETTE)
@@ -164,20 +163,6 @@ def _announce() -> None:
         'SyntheticScenes: these are drawn scenes, not photographs; they serve to try the software, and '
         'figures measured on them say nothing about real images. To use your own images, bring them '
         'into the layout of PASCAL VOC, or of a data set that mmpretrain or mmsegmentation reads; see '
-        'configs/multilabel/ and configs/seg/.',
+        'configs/multilabel/.',
         logger='current',
     )
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f'SyntheticScenes: {name} must be an integer, got {value!r}')
-    if value < least:
-        raise ValueError(f'SyntheticScenes: {name} must be at least {least}, got {value}')
-    return int(value)
-
-
-def _choice(name: str, value: Any, options: tuple[str, ...]) -> str:
-    if value not in options:
-        raise ValueError(f'SyntheticScenes: {name} must be one of {options}, got {value!r}')
-    return value

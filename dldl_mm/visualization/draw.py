@@ -124,9 +124,7 @@ def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
     axes.set_xlim(labels[0], labels[-1])
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=6)
-    axes.set_yticks([])
-    for side in ('top', 'right', 'left'):
-        axes.spines[side].set_visible(False)
+    _hide_frame(axes)
 
 
 def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) -> None:
@@ -148,6 +146,10 @@ def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) 
             axes.set_xticks(index, index.astype(str) if classes is None else classes, rotation=90)
     axes.set_ylim(0, 1)
     axes.tick_params(labelsize=6, length=0)
+    _hide_frame(axes)
+
+
+def _hide_frame(axes: Axes) -> None:
     axes.set_yticks([])
     for side in ('top', 'right', 'left'):
         axes.spines[side].set_visible(False)
