@@ -1,4 +1,4 @@
-"""What needs mmpretrain: heads and backbones. Importing it registers everything for classification."""
+"""What needs mmpretrain: heads, backbones, inferencer. Importing it registers them all."""
 
 import dldl_mm.codecs
 import dldl_mm.datasets
@@ -6,6 +6,7 @@ import dldl_mm.hooks
 import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
+from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
 from dldl_mm.cls.pooling import GlobalMaxPooling
@@ -15,6 +16,7 @@ from dldl_mm.cls.zfnet import ZFNet
 __all__ = [
     'GlobalMaxPooling',
     'LabelDistributionHead',
+    'LabelDistributionInferencer',
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
     'VOCMultiLabel',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,23 @@ from mmengine.dist import is_main_process
 
 from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.registry import METRICS
+
+_KEYS = (
+    *('sample_idx', 'img_path', 'subject', 'gt_value', 'gt_sigma', 'gt_label'),
+    *('pred_value', 'pred_std', 'pred_label', 'pred_score'),
+)
+
+
+def to_record(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Take path, annotations and predictions of a data sample as plain numbers and lists.
+
+    Args:
+        sample: The data sample as a dict.
+
+    Returns:
+        What of it can be written as JSON.
+    """
+    return {key: _plain(sample[key]) for key in _KEYS if sample.get(key) is not None}
 
 
 @METRICS.register_module()
@@ -28,11 +45,6 @@ class DumpPredictions(SampleMetric):
         ValueError: The file name does not end in ``.jsonl``.
     """
 
-    KEYS = (
-        *('sample_idx', 'img_path', 'subject', 'gt_value', 'gt_sigma', 'gt_label'),
-        *('pred_value', 'pred_std', 'pred_label', 'pred_score'),
-    )
-
     def __init__(self, out_file: str, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
         if not str(out_file).endswith('.jsonl'):
@@ -41,9 +53,7 @@ class DumpPredictions(SampleMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep a batch of predictions."""
-        for sample in data_samples:
-            record = {key: _plain(sample[key]) for key in self.KEYS if sample.get(key) is not None}
-            self.results.append(record)
+        self.results.extend(map(to_record, data_samples))
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Write the file; there is nothing to report."""

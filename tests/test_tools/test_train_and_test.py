@@ -67,6 +67,17 @@ def test_train_resume_test_and_browse(run_tool, tmp_path):
     done = run_tool('test', AGE, work / 'epoch_2.pth', '--out', 'x.pkl')
     assert (done.code, 'expected a file ending in .jsonl or .json' in done.err) == (2, True)
 
+    face = tmp_path / 'face.png'
+    cv2.imwrite(str(face), np.full((70, 60, 3), 90, np.uint8))
+    out = tmp_path / 'face.jsonl'
+    done = run_tool('infer', AGE, work / 'epoch_2.pth', face, '--out', out, '--cfg-options', *TINY)
+    assert done.code == 0, done.err
+    row = json.loads(out.read_text())
+    assert math.isclose(np.dot(row['pred_score'], labels), row['pred_value'], rel_tol=1e-4)
+    assert f'face.png {row["pred_value"]:.1f} ± {row["pred_std"]:.1f} (90 %' in done.out
+    done = run_tool('infer', AGE, work / 'epoch_2.pth', tmp_path / 'no.png')
+    assert (done.code, 'there is no image' in done.err) == (2, True), done.err
+
     changed = [*SMALL, 'model.head.codec.stop=90']
     done = run_tool(
         'test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *changed
