@@ -25,7 +25,12 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     add_runner_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='file for the predictions (.jsonl) or the metrics (.json)')
+    parser.add_argument(
+        '--out',
+        nargs='+',
+        default=[],
+        help='files for the predictions (.jsonl), the metrics (.json)',
+    )
     return parser.parse_args()
 
 
@@ -40,18 +45,18 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
     if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:
         raise ValueError(f'{args.config} has no test_dataloader or no test_evaluator')
-    if args.out is not None and Path(args.out).suffix not in ('.json', '.jsonl'):
-        raise ValueError(f'--out: expected a file ending in .jsonl or .json, got {args.out}')
+    for out in args.out:
+        if Path(out).suffix not in ('.json', '.jsonl'):
+            raise ValueError(f'--out: expected a file ending in .jsonl or .json, got {out}')
     prepare_runner(cfg, args)
     cfg.load_from = args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True
-    if args.out is not None and args.out.endswith('.jsonl'):
-        evaluator = cfg.test_evaluator
-        cfg.test_evaluator = [
-            *(evaluator if isinstance(evaluator, list) else [evaluator]),
-            dict(type='DumpPredictions', out_file=args.out),
-        ]
+    evaluator = cfg.test_evaluator
+    cfg.test_evaluator = [
+        *(evaluator if isinstance(evaluator, list) else [evaluator]),
+        *(dict(type='DumpPredictions', out_file=out) for out in args.out if out.endswith('.jsonl')),
+    ]
     return cfg
 
 
@@ -63,8 +68,9 @@ def main() -> None:
         runner = Runner.from_cfg(cfg)
         runner.register_hook(guard)
         metrics = runner.test()
-    if args.out is not None and args.out.endswith('.json') and is_main_process():
-        Path(args.out).write_text(json.dumps(metrics, indent=2) + '\n', encoding='utf-8')
+    for out in args.out:
+        if out.endswith('.json') and is_main_process():
+            Path(out).write_text(json.dumps(metrics, indent=2) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -156,13 +156,13 @@ class LabelDistributionDataset(BaseDataset):
             texts = {str(value) for value in (wanted if several else [wanted])}
             known: dict[str, None] = {}
             for item in items:
-                known.update(dict.fromkeys(_columns(item)))
+                known.update(dict.fromkeys(sample_columns(item)))
             if column not in known:
                 raise ValueError(
                     f'where: {self.ann_file or type(self).__name__} has no column {column!r}; '
                     f'it has: {", ".join(known) or "none to select by"}'
                 )
-            values = [_columns(item).get(column) for item in items]
+            values = [sample_columns(item).get(column) for item in items]
             kept = [item for item, value in zip(items, values, strict=True) if str(value) in texts]
             if not kept:
                 found = sorted({str(value) for value in values})
@@ -265,8 +265,8 @@ def relative_name(path: str, root: str) -> str:
     return path.replace(os.sep, '/')
 
 
-def _columns(item: dict) -> dict[str, Any]:
-    """The columns of a sample that ``where`` can name."""
+def sample_columns(item: dict) -> dict[str, Any]:
+    """The columns of a sample that ``where`` can name, with its values."""
     columns = dict(item.get('metadata', {}))
     if 'subject' in item:
         columns['subject'] = item['subject']

@@ -81,7 +81,7 @@ def negative_log_likelihood(dist: Tensor, value: Tensor, labels: Tensor) -> Tens
     return -(nearest * dist.clamp_min(torch.finfo(dist.dtype).tiny).log()).sum(-1).mean()
 
 
-def _mid_pit(dist: Tensor, value: Tensor, labels: Tensor) -> Tensor:
+def mid_pit(dist: Tensor, value: Tensor, labels: Tensor) -> Tensor:
     """Mid-distribution transform F(y-) + p(y)/2: uniform on average for a calibrated forecast."""
     nearest = label_distribution(value, 1.0, labels, 'one_hot').to(dist)
     upto = dist.cumsum(-1) - dist / 2
@@ -100,7 +100,7 @@ def central_coverage(dist: Tensor, value: Tensor, labels: Tensor, level: float) 
     Returns:
         A scalar in [0, 1]; equals ``level`` for a calibrated prediction, up to the labels' step.
     """
-    return ((_mid_pit(dist, value, labels) - 0.5).abs() <= level / 2).to(dist).mean()
+    return ((mid_pit(dist, value, labels) - 0.5).abs() <= level / 2).to(dist).mean()
 
 
 def calibration_error(dist: Tensor, value: Tensor, labels: Tensor) -> Tensor:
