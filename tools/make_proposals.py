@@ -42,6 +42,9 @@ def parse_args() -> argparse.Namespace:
         'opencv-contrib-python (where not given: selective search if it is installed)',
     )
     source.add_argument('--boxes', help='folder of proposals to read instead')
+    parser.add_argument(
+        '--divisions', type=int, default=4, help='most windows along a side of the grid'
+    )
     parser.add_argument('--clusters', type=int, default=15, help='groups per image')
     parser.add_argument('--min-area', type=float, default=900.0, help='in square pixels')
     parser.add_argument('--max-aspect', type=float, default=4.0, help='longer by shorter side')
@@ -56,7 +59,7 @@ def propose(image: np.ndarray, name: str, args: argparse.Namespace) -> np.ndarra
         return read_proposals(Path(args.boxes) / f'{name}.csv', width, height)[0]
     if args.method == 'selective-search':
         return selective_search(image, args.seed)
-    return grid_proposals(width, height)
+    return grid_proposals(width, height, args.divisions)
 
 
 def make_proposals(args: argparse.Namespace) -> tuple[int, int]:

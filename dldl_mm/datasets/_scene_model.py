@@ -290,10 +290,9 @@ def _clutter(rng: np.random.Generator, center: np.ndarray, half: float) -> Item:
 
 
 def _item(rng: np.random.Generator, label: int | None, parts: list[tuple[np.ndarray, int]]) -> Item:
-    if label is None:
-        base = rng.uniform(10, 245, (3, 1, 3))
-    else:
-        base = _COLORS[label][:, None] + rng.normal(0, 35, (3, 1, 3))
+    base = rng.uniform(10, 245, (3, 1, 3))
+    if label is not None:
+        base = _COLORS[label][:, None] + 0.5 * (base - 127.5)
     colors = np.clip(base + rng.normal(0, 22, (3, 2, 3)), 0, 255)
     patterns = rng.random((3, 3))
     patterns[:, 0] = np.floor(patterns[:, 0] * len(_PATTERNS))

@@ -73,6 +73,4 @@ class LoadProposals(BaseTransform):
         return self._read[path]
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(folder={str(self.folder)!r}, one_per_group={self.one_per_group})'
-        )
+        return f'{type(self).__name__}(folder={str(self.folder)!r}, one_per_group={self.one_per_group})'

@@ -116,9 +116,9 @@ def test_loss_and_gradient_are_those_of_the_largest_logit():
     pooled = torch.stack([part.max(0).values for part in torch.stack(logits).split(counts)])
     target = torch.stack([sample.gt_score for sample in samples])
     loss = model.loss(images, samples)['loss_kl']
-    expected = rel_entr(
-        target.double().numpy(), softmax(pooled.detach().double().numpy(), -1)
-    ).sum(-1)
+    expected = rel_entr(target.double().numpy(), softmax(pooled.detach().double().numpy(), -1)).sum(
+        -1
+    )
     assert loss.item() == pytest.approx(expected.mean(), rel=1e-4)
     # The gradient of the KL with respect to the pooled logits is (p - d) / N (method of the paper).
     parameters = list(model.parameters())

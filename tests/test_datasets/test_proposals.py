@@ -35,7 +35,8 @@ def test_grid_covers_the_image_at_every_size():
     widths, heights = ({round(2 * side / (n + 1)) for n in range(1, 5)} for side in (320, 240))
     assert {tuple(s) for s in sides} <= set(
         itertools.product(
-            {w + d for w in widths for d in (-1, 0, 1)}, {h + d for h in heights for d in (-1, 0, 1)}
+            {w + d for w in widths for d in (-1, 0, 1)},
+            {h + d for h in heights for d in (-1, 0, 1)},
         )
     )
     for bad in ((0, 5, 2), (5, 0, 2), (5, 5, 0)):

@@ -55,7 +55,13 @@ def config(tmp_path):
 
 def propose(run_tool, voc, *options):
     return run_tool(
-        'make_proposals', voc / 'JPEGImages', '--out', voc / 'Proposals', '--method', 'grid', *options
+        'make_proposals',
+        voc / 'JPEGImages',
+        '--out',
+        voc / 'Proposals',
+        '--method',
+        'grid',
+        *options,
     )
 
 
@@ -84,7 +90,14 @@ def test_proposals_and_pf_dldl_from_if_dldl(run_tool, voc, config, tmp_path):
 
     out = tmp_path / 'browse.png'
     done = run_tool(
-        'browse_dataset', config('resnet18_pf-dldl'), '--data-root', voc, '--number', 2, '--out', out
+        'browse_dataset',
+        config('resnet18_pf-dldl'),
+        '--data-root',
+        voc,
+        '--number',
+        2,
+        '--out',
+        out,
     )
     assert done.code == 0, done.err
     assert cv2.imread(str(out)).std() > 20
