@@ -44,9 +44,10 @@ class AveragingEnsemble(BaseModel):
         self.members = nn.ModuleList(models)
 
     @property
-    def head(self) -> nn.Module:
+    def head(self) -> Any:
         """The head that decodes."""
-        return self.members[0].head
+        first: Any = self.members[0]
+        return first.head
 
     def forward(
         self,
@@ -60,6 +61,7 @@ class AveragingEnsemble(BaseModel):
     def test_step(self, data: dict[str, Any]) -> list[DataSample]:
         """Predict a batch of the data loader."""
         scores = []
+        member: Any
         for member in self.members:
             predictions = member.test_step(data)
             scores.append(torch.stack([sample.pred_score for sample in predictions]))
@@ -71,7 +73,7 @@ class AveragingEnsemble(BaseModel):
     val_step = test_step
 
 
-def _check_same_head(head: nn.Module, other: nn.Module, checkpoint: str) -> None:
+def _check_same_head(head: Any, other: Any, checkpoint: str) -> None:
     if not isinstance(head, (ClsHead, MultiLabelClsHead)) or isinstance(head, LabelRegressionHead):
         raise ValueError(
             f'AveragingEnsemble: {type(head).__name__} predicts no probabilities to average'
@@ -81,8 +83,10 @@ def _check_same_head(head: nn.Module, other: nn.Module, checkpoint: str) -> None
             f'AveragingEnsemble: the head of {checkpoint} is {type(other).__name__}, '
             f'that of the first member {type(head).__name__}'
         )
-    sets = [getattr(each, 'label_set', torch.arange(each.num_classes)) for each in (head, other)]
-    if sets[0].shape != sets[1].shape or not torch.allclose(*sets):
+    first, second = (
+        getattr(each, 'label_set', torch.arange(each.num_classes)) for each in (head, other)
+    )
+    if first.shape != second.shape or not torch.allclose(first, second):
         raise ValueError(
             f'AveragingEnsemble: the label set of {checkpoint} is not that of the first member'
         )
