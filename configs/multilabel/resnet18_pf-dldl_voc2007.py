@@ -2,7 +2,7 @@
 # as large as the whole image was. `tools/make_proposals.py` makes them.
 _base_ = ['resnet18_dldl_voc2007.py']
 
-load_from = 'work_dirs/resnet18_dldl_voc2007/epoch_20.pth'
+load_from = 'work_dirs/resnet18_dldl_voc2007/epoch_12.pth'
 # Few images make poor batch statistics: those of the whole images stay.
 model = dict(
     type='HypothesisPoolingClassifier',
@@ -28,7 +28,7 @@ test_pipeline = [dict(type='LoadImageFromFile'), proposals, pack]
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-max_epochs = 2
+max_epochs = 1
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = dict(eta_max=2e-4, total_steps=max_epochs)
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
