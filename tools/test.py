@@ -31,6 +31,15 @@ def parse_args() -> argparse.Namespace:
         default=[],
         help='files for the predictions (.jsonl), the metrics (.json)',
     )
+    parser.add_argument(
+        '--average-with',
+        nargs=2,
+        action='append',
+        default=[],
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='evaluate the average of the probabilities with this model too; may be repeated. Data '
+        'and metrics are those of the first config, the overrides of --cfg-options too',
+    )
     return parser.parse_args()
 
 
@@ -38,18 +47,28 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Apply the arguments to the config.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
+        FileNotFoundError: There is no such config or checkpoint.
         ValueError: The config has no test data, or ``--out`` has another ending.
     """
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+    for checkpoint in (args.checkpoint, *(path for _, path in args.average_with)):
+        if not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'there is no checkpoint {checkpoint}')
     if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:
         raise ValueError(f'{args.config} has no test_dataloader or no test_evaluator')
     for out in args.out:
         if Path(out).suffix not in ('.json', '.jsonl'):
             raise ValueError(f'--out: expected a file ending in .jsonl or .json, got {out}')
     prepare_runner(cfg, args)
-    cfg.load_from = args.checkpoint
+    if args.average_with:
+        members = [dict(model=cfg.model, checkpoint=args.checkpoint)]
+        for config, checkpoint in args.average_with:
+            if not Path(config).is_file():
+                raise FileNotFoundError(f'--average-with: there is no config file {config}')
+            members.append(dict(model=Config.fromfile(config).model, checkpoint=checkpoint))
+        cfg.model = dict(type='AveragingEnsemble', members=members)
+        cfg.load_from = None
+    else:
+        cfg.load_from = args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True
     evaluator = cfg.test_evaluator

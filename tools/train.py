@@ -68,7 +68,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             raise FileNotFoundError(f'--resume: there is no checkpoint {checkpoint}')
         # An interrupted job that had not saved yet starts anew, as in mmpretrain.
         cfg.resume = checkpoint is not None
-        cfg.load_from = None if checkpoint is None else str(checkpoint)
+        if checkpoint is not None:
+            cfg.load_from = str(checkpoint)
     return cfg
 
 

@@ -7,6 +7,6 @@ _base_ = [
 ]
 
 model = dict(head=dict(type='MultiLabelDistributionHead', codec=_base_.codec))
-max_epochs = 40
-train_cfg = dict(max_epochs=max_epochs, val_interval=5)
+max_epochs = 12
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = dict(total_steps=max_epochs)

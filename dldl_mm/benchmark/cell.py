@@ -164,7 +164,7 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
         'commit': _commit(),
         'device': _device(),
         'seconds': round(sum(u['seconds'] for u in usage), 1),
-        'cpu_seconds': round(sum(u['cpu_seconds'] for u in usage), 1),
+        'cpu_seconds': round(sum(u['cpu_seconds'] for u in usage), 2),
         'peak_memory_mb': round(max(u['peak_memory_mb'] for u in usage)),
         'peak_gpu_memory_mb': _peak_gpu_memory(work),
         'resumed': resumed,

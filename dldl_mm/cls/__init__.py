@@ -6,6 +6,8 @@ import dldl_mm.hooks
 import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
+from dldl_mm.cls.ensemble import AveragingEnsemble
+from dldl_mm.cls.hypothesis_pooling import HypothesisPoolingClassifier
 from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
@@ -14,7 +16,9 @@ from dldl_mm.cls.voc_dataset import VOCMultiLabel
 from dldl_mm.cls.zfnet import ZFNet
 
 __all__ = [
+    'AveragingEnsemble',
     'GlobalMaxPooling',
+    'HypothesisPoolingClassifier',
     'LabelDistributionHead',
     'LabelDistributionInferencer',
     'LabelRegressionHead',

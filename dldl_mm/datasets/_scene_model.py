@@ -98,6 +98,21 @@ _OBJECTS: dict[str, list[tuple[np.ndarray, int]]] = {
 }
 CLASSES = tuple(_OBJECTS)
 
+# What an object's three colours (BGR) scatter around; clutter may have any colour.
+_COLORS = np.array(
+    [
+        [(60, 70, 130), (235, 235, 230), (50, 60, 80)],  # boat
+        [(190, 120, 40), (220, 190, 140), (60, 40, 30)],  # cup
+        [(30, 120, 235), (60, 190, 240), (20, 20, 20)],  # fish
+        [(150, 200, 225), (50, 50, 170), (200, 150, 90)],  # house
+        [(50, 180, 220), (40, 150, 190), (30, 110, 150)],  # key
+        [(40, 40, 210), (200, 220, 235), (240, 240, 240)],  # mushroom
+        [(90, 220, 245), (180, 90, 200), (200, 200, 200)],  # star
+        [(60, 140, 40), (50, 100, 30), (40, 70, 110)],  # tree
+    ],
+    dtype=float,
+)
+
 
 @dataclass
 class Item:
@@ -276,6 +291,8 @@ def _clutter(rng: np.random.Generator, center: np.ndarray, half: float) -> Item:
 
 def _item(rng: np.random.Generator, label: int | None, parts: list[tuple[np.ndarray, int]]) -> Item:
     base = rng.uniform(10, 245, (3, 1, 3))
+    if label is not None:
+        base = _COLORS[label][:, None] + 0.5 * (base - 127.5)
     colors = np.clip(base + rng.normal(0, 22, (3, 2, 3)), 0, 255)
     patterns = rng.random((3, 3))
     patterns[:, 0] = np.floor(patterns[:, 0] * len(_PATTERNS))

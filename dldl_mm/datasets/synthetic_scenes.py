@@ -35,8 +35,9 @@ class SyntheticScenes(BaseDataset):
     An image depends on ``seed``, ``split`` and its index alone: it has the same pixels in every
     process, in any order and with any number of workers, and the splits of one seed never share an
     image. One to four objects (boat, cup, fish, house, key, mushroom, star, tree) stand among blobs,
-    bars, discs, frames and triangles. Size, rotation, proportions, colours and patterns are random and
-    the same for every class and for the clutter, so that the shape alone tells the class.
+    bars, discs, frames and triangles. Size, rotation, proportions and patterns are random and the
+    same for every class and for the clutter. A class has usual colours, from which its objects stray
+    and which the clutter may have too: they hint at the class, the shape tells it.
 
     An object that covers less than 0.8% of the image or of which less than 40% is visible is difficult;
     one of which hardly anything is visible is not labelled. The classes of an image do not depend on

@@ -2,10 +2,12 @@
 
 from dldl_mm.transforms.encode import EncodeLabelDistribution
 from dldl_mm.transforms.head_pose import CropFaceBox, FlipHeadPose, RandomRotateHeadPose
+from dldl_mm.transforms.proposals import LoadProposals
 
 __all__ = [
     'CropFaceBox',
     'EncodeLabelDistribution',
     'FlipHeadPose',
+    'LoadProposals',
     'RandomRotateHeadPose',
 ]

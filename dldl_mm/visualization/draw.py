@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from dldl_mm.codecs import BaseLabelCodec, GridLabelCodec, MultiLabelCodec
@@ -31,6 +33,7 @@ class Sample:
         value: True value, a number or (A,).
         decoded: Predicted value, a number or (A,).
         title: Line above the image.
+        boxes: (M, 4) proposals, ``x1, y1, x2, y2`` in pixels.
     """
 
     image: np.ndarray
@@ -39,6 +42,7 @@ class Sample:
     value: np.ndarray | None = None
     decoded: np.ndarray | None = None
     title: str = ''
+    boxes: np.ndarray | None = None
 
 
 def draw_samples(
@@ -76,6 +80,8 @@ def draw_samples(
         row, column = divmod(index, columns)
         picture, curve = cells[2 * row, column], cells[2 * row + 1, column]
         picture.imshow(sample.image)
+        if sample.boxes is not None:
+            draw_boxes(picture, sample.boxes)
         picture.set_title(sample.title, fontsize=8)
         shown = sample.target if sample.prediction is None else sample.prediction
         if codec is not None and shown is not None:
@@ -149,6 +155,20 @@ def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) 
     _hide_frame(axes)
 
 
+def draw_boxes(axes: Axes, boxes: np.ndarray) -> None:
+    """Draw the proposals of an image over it, each in a colour of its own.
+
+    Args:
+        axes: Where the image is drawn.
+        boxes: (M, 4) ``x1, y1, x2, y2`` in pixels, whose corners are at -0.5 in ``imshow``.
+    """
+    colours = colormaps['turbo'](np.linspace(0, 1, len(boxes)))
+    for (x1, y1, x2, y2), colour in zip(boxes - 0.5, colours, strict=True):
+        axes.add_patch(
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1)
+        )
+
+
 def _hide_frame(axes: Axes) -> None:
     axes.set_yticks([])
     for side in ('top', 'right', 'left'):
@@ -172,7 +192,7 @@ def to_sample(
     """
     image = inputs.detach().cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
     value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
-    target = data_sample.get('gt_score')
+    target, boxes = data_sample.get('gt_score'), data_sample.get('gt_bboxes')
     if target is None and isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
         lenient = MultiLabelCodec(codec.num_classes, codec.p_difficult, codec.epsilon, 'skip')
         target = lenient.encode_annotation(data_sample.to_dict())
@@ -188,6 +208,7 @@ def to_sample(
         prediction=data_sample.get('pred_score'),
         value=None if value is None else _plain(value),
         decoded=None if decoded is None else _plain(decoded),
+        boxes=None if boxes is None else _plain(boxes),
         title='\n'.join(filter(None, (title[:28], ', '.join(parts)))),
     )
 

@@ -149,18 +149,20 @@ def test_an_unlabelled_object_is_void():
     assert (class_map(lost, 64)[inside] == 255).all()
 
 
-def test_colour_does_not_give_the_class():
-    # A linear reading of mean colours and contrast finds no class better than chance by much.
+def test_colour_hints_at_the_class_and_does_not_tell_it():
+    # A linear reading of mean colours and contrast, by the area under its ROC curve.
     scenes = [sample_scene(np.random.default_rng([1, i])) for i in range(800)]
     images = np.stack([draw_scene(s, 32) for s in scenes]).reshape(800, -1, 3) / 255.0
     x = np.concatenate([images.mean(1), images.std(1), np.ones((800, 1))], 1)
+    areas = []
     for label in range(len(CLASSES)):
         y = np.array([label in s.positive for s in scenes], float)
         weights = np.linalg.lstsq(x[:400], y[:400], rcond=None)[0]
         ranks = (x[400:] @ weights).argsort().argsort()
         truth = y[400:] > 0
-        area = (ranks[truth].mean() - (truth.sum() - 1) / 2) / (~truth).sum()
-        assert 0.35 < area < 0.65, CLASSES[label]
+        areas.append((ranks[truth].mean() - (truth.sum() - 1) / 2) / (~truth).sum())
+    assert 0.5 < np.mean(areas) < 0.7
+    assert max(areas) < 0.8
 
 
 def test_objects_are_painted_with_their_colours(scenes):

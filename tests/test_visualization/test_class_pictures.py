@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from mmpretrain.structures import DataSample
 
 from dldl_mm.codecs import MultiLabelCodec
-from dldl_mm.visualization import Sample, draw_bars, draw_samples, to_sample
+from dldl_mm.visualization import Sample, draw_bars, draw_boxes, draw_samples, to_sample
 
 CODEC = MultiLabelCodec(4)
 IMAGE = np.full((8, 8, 3), 90, np.uint8)
@@ -44,3 +44,19 @@ def test_pictures_of_classes_differ_from_pictures_of_images_alone():
     blue = np.array([0x3B, 0x6F, 0xB6])
     assert (np.abs(drawn.astype(int) - blue).max(-1) < 3).sum() > 50
     assert (np.abs(plain.astype(int) - blue).max(-1) < 3).sum() == 0
+
+
+def test_proposals_are_drawn_where_they_are():
+    boxes = np.float32([[0, 0, 8, 8], [1, 2, 5, 7]])
+    axes = Figure().subplots()
+    draw_boxes(axes, boxes)
+    drawn = [[p.get_x(), p.get_y(), p.get_width(), p.get_height()] for p in axes.patches]
+    assert drawn == [[-0.5, -0.5, 8, 8], [0.5, 1.5, 4, 5]]
+    assert axes.patches[0].get_edgecolor() != axes.patches[1].get_edgecolor()
+    packed = DataSample()
+    packed.set_field(boxes, 'gt_bboxes')
+    sample = to_sample(torch.zeros(3, 8, 8, dtype=torch.uint8), packed, False)
+    assert np.array_equal(sample.boxes, boxes)
+    with_boxes = draw_samples([sample], None).astype(int)
+    sample.boxes = None
+    assert np.abs(with_boxes - draw_samples([sample], None)).max() > 50

@@ -11,14 +11,14 @@ train_pipeline = [
 test_pipeline = [pack]
 
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=32,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='SyntheticScenes',
         split='train',
-        num_samples=6000,
+        num_samples=4000,
         img_size=64,
         pipeline=train_pipeline,
     ),

@@ -1,10 +1,10 @@
-# PASCAL VOC 2007, whole images seen at 128 px. The folder holds JPEGImages/, Annotations/ and
+# PASCAL VOC 2007, whole images seen at 64 px. The folder holds JPEGImages/, Annotations/ and
 # ImageSets/Main/. Trained on the training set and watched on the validation set; the benchmark
 # trains on `trainval` and tests on `test`.
 data_root = '{{$DLDL_DATA_ROOT:data/VOC2007}}'
 codec = dict(type='MultiLabelCodec', num_classes=20, p_difficult=0.3, epsilon=0.01)
 pack = dict(type='PackInputs', algorithm_keys=('gt_label_difficult',))
-img_size = 128
+img_size = 64
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
