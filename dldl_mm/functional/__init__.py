@@ -29,19 +29,33 @@ from dldl_mm.functional.scores import (
     mean_absolute_error_by_decade,
     negative_log_likelihood,
 )
+from dldl_mm.functional.segmentation import (
+    boundary_distance,
+    calibration_bins,
+    class_areas,
+    expected_calibration_error,
+    frequency_weighted_iou,
+    intersection_over_union,
+)
 
 __all__ = [
     'SHAPES',
     'average_precision',
+    'boundary_distance',
+    'calibration_bins',
     'calibration_error',
     'central_coverage',
     'circular_mean',
+    'class_areas',
     'cumulative_score',
     'distribution_distances',
     'empirical_distribution',
     'epsilon_error',
     'expectation',
+    'expected_calibration_error',
+    'frequency_weighted_iou',
     'geodesic_angle',
+    'intersection_over_union',
     'interval',
     'kl_divergence',
     'label_distribution',
