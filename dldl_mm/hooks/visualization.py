@@ -110,7 +110,7 @@ def _model(runner: Runner) -> Any:
 
 
 def _codec(runner: Runner) -> BaseLabelCodec | None:
-    head = getattr(_model(runner), 'decode_head', None)
+    head: Any = getattr(_model(runner), 'decode_head', None)
     if head is None:
         return getattr(getattr(_model(runner), 'head', None), 'codec', None)
     if isinstance(head, nn.ModuleList):  # the last stage of a cascade predicts

@@ -32,9 +32,9 @@ def compiled_ops_stand_in() -> Iterator[None]:
         if sys.modules.get(_NAME) is stand_in:
             del sys.modules[_NAME]
         # The import system also hangs a submodule on its package.
-        package = sys.modules.get('mmcv')
-        if getattr(package, '_ext', None) is stand_in:
-            del package._ext
+        package = vars(sys.modules['mmcv'])
+        if package.get('_ext') is stand_in:
+            del package['_ext']
 
 
 class _MissingOps(ModuleType):

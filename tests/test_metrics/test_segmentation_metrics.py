@@ -1,5 +1,7 @@
 """Metrics of label maps against scikit-learn, SciPy and plain NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -147,7 +149,7 @@ def test_calibration_against_numpy(images):
     confidence, correct = np.concatenate(confidence), np.concatenate(correct)
     expected = 0
     edges = np.linspace(0, 1, 16)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (confidence > low) & (confidence <= high)
         if inside.any():
             gap = correct[inside].mean() - confidence[inside].mean()
@@ -169,13 +171,13 @@ METRIC_TYPES = ['FrequencyWeightedIoU', 'TrimapIoU', 'PixelCalibrationError']
 
 @pytest.mark.parametrize('name', METRIC_TYPES)
 def test_uneven_shares_of_several_processes(name, images, monkeypatch):
-    samples = [data_sample(*image) for image in images]
+    samples = [data_sample(*image, sample_idx=i) for i, image in enumerate(images)]
     alone = evaluate(dict(type=name), samples)
     shares = []
     for part in (samples[:2], [samples[2], samples[0]]):  # the sampler repeated the first image
         metric = METRICS.build(dict(type=name))
         metric.dataset_meta = dict(classes=tuple('abcde'))
-        metric.process({}, [dict(s, sample_idx=samples.index(s)) for s in part])
+        metric.process({}, part)
         shares.append(metric.results)
     monkeypatch.setattr(metrics_base, 'all_gather_object', lambda results: shares)
     assert metric.evaluate(3) == pytest.approx(alone)

@@ -43,18 +43,17 @@ def test_stand_in_is_gone_and_its_operators_name_mmcv(lite):
     assert 'install mmcv' in done.stdout
 
 
-def test_a_real_extension_is_left_alone(tmp_path, monkeypatch):
+def test_a_real_extension_is_left_alone(lite, tmp_path, monkeypatch):
     (tmp_path / '_ext.py').write_text('compiled = True')
     monkeypatch.setattr(mmcv, '__path__', [*mmcv.__path__, str(tmp_path)])
-    monkeypatch.delattr(mmcv, '_ext', raising=False)
-    monkeypatch.delitem(sys.modules, 'mmcv._ext', raising=False)
-    with compiled_ops_stand_in():
-        extension = importlib.import_module('mmcv._ext')
-    assert extension.compiled
-    assert sys.modules['mmcv._ext'] is extension
-    assert mmcv_full_available()
-    monkeypatch.delitem(sys.modules, 'mmcv._ext')
-    monkeypatch.delattr(mmcv, '_ext')
+    try:
+        with compiled_ops_stand_in():
+            extension = importlib.import_module('mmcv._ext')
+        assert extension.compiled
+        assert sys.modules['mmcv._ext'] is extension
+        assert mmcv_full_available()
+    finally:
+        del sys.modules['mmcv._ext'], mmcv._ext
 
 
 def test_stand_in_is_gone_after_a_failing_import(lite):
