@@ -7,3 +7,5 @@ _base_ = [
 ]
 
 default_hooks = dict(checkpoint=dict(save_best='mIoU', rule='greater'))
+val_evaluator = _base_.evaluator
+test_evaluator = _base_.evaluator

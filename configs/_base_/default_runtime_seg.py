@@ -1,6 +1,5 @@
-# What mmsegmentation's own configs end with, and what this package adds.
-_base_ = 'mmseg::_base_/default_runtime.py'
-custom_imports = dict(imports=['dldl_mm.seg'], allow_failed_imports=False)
+# mmsegmentation's default runtime, with this package's additions.
+_base_ = ['mmseg::_base_/default_runtime.py', './dldl_seg.py']
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -9,5 +8,4 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [dict(type='LabelDistributionVisualizationHook')]
 randomness = dict(seed=0, deterministic=False)

@@ -12,7 +12,7 @@ from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
-from dldl_mm.functional.neighbourhood import neighbourhood_distribution
+from dldl_mm.functional.neighbourhood import label_relaxation, neighbourhood_distribution
 from dldl_mm.functional.pose import (
     geodesic_angle,
     pose_error,
@@ -59,6 +59,7 @@ __all__ = [
     'interval',
     'kl_divergence',
     'label_distribution',
+    'label_relaxation',
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
     'mode',

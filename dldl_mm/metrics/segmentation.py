@@ -135,18 +135,18 @@ class TrimapIoU(LabelMapMetric):
         super().__init__(ignore_index, collect_device, prefix)
         if not widths or min(widths) < 1:
             raise ValueError(f'TrimapIoU: widths must be numbers of at least 1, got {widths}')
-        self.widths = tuple(widths)
+        self.widths = tuple(sorted(widths))
 
     def count(self, output: Tensor, label: Tensor) -> Tensor:
         """(B, 3, C) areas within each of the B widths."""
-        valid = label != self.ignore_index
-        distance = boundary_distance(label).to(label.device)
-        return torch.stack(
-            [
-                class_areas(output[0], label, self.num_classes, valid & (distance <= width))
-                for width in self.widths
-            ]
-        )
+        # Each pixel counts once, in the narrowest band that holds it; wider bands hold it too.
+        widths = torch.tensor(self.widths, device=label.device)
+        band = torch.bucketize(boundary_distance(label).to(label.device), widths)
+        valid = (label != self.ignore_index) & (band < len(widths))
+        num_classes = self.num_classes
+        offset = band * num_classes
+        areas = class_areas(offset + output[0], offset + label, len(widths) * num_classes, valid)
+        return areas.view(3, len(widths), num_classes).cumsum(1).transpose(0, 1)
 
     def score(self, counts: Tensor) -> dict[str, float]:
         """Mean over the classes that occur in a band, for each width."""

@@ -16,3 +16,8 @@ import dldl_mm.hooks
 import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
+from dldl_mm.seg.fcn_skip_head import FCNSkipHead
+from dldl_mm.seg.label_map_check import LabelMapCheckHook
+from dldl_mm.seg.label_map_dataset import LabelMapDataset
+
+__all__ = ['FCNSkipHead', 'LabelMapCheckHook', 'LabelMapDataset']
