@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from dldl_mm.cli import UserErrors, add_config_arguments, load_config
+from dldl_mm.codecs import NeighbourhoodLabelCodec
 from dldl_mm.hooks import pipeline_codecs
-from dldl_mm.visualization import draw_samples, to_sample
+from dldl_mm.visualization import decode_head_codec, draw_samples, to_sample
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,13 +34,31 @@ def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
     dataset = DATASETS.build(cfg[f'{args.phase}_dataloader'].dataset)
     np.random.seed(args.seed)
     chosen = np.random.permutation(len(dataset))[: args.number]
-    bgr = cfg.model.get('data_preprocessor', {}).get('to_rgb', False)
-    codec = next(iter(pipeline_codecs(dataset)), None)
+    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    bgr = preprocessor.get('to_rgb', preprocessor.get('bgr_to_rgb', False))
+    codec = label_map_codec(cfg) or next(iter(pipeline_codecs(dataset)), None)
     samples = []
     for index in sorted(chosen):
         packed = dataset[int(index)]
         samples.append(to_sample(packed['inputs'], packed['data_samples'], bgr, codec))
-    return draw_samples(samples, codec, classes=dataset.metainfo.get('classes'))
+    meta = dataset.metainfo
+    return draw_samples(samples, codec, classes=meta.get('classes'), palette=meta.get('palette'))
+
+
+def label_map_codec(cfg: Config) -> NeighbourhoodLabelCodec | None:
+    """The codec of the decode head's loss, in a config of mmsegmentation."""
+    head = cfg.model.get('decode_head')
+    if head is None:
+        return None
+    if isinstance(head, list):  # the last stage of a cascade predicts
+        head = head[-1]
+    losses = head.get('loss_decode', [])
+    losses = [
+        MODELS.build(loss)
+        for loss in (losses if isinstance(losses, list) else [losses])
+        if loss['type'] == 'NeighbourhoodKLLoss'
+    ]
+    return decode_head_codec(head.num_classes, head.get('ignore_index', 255), losses)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ PALETTE = [
     *([148, 103, 189], [140, 86, 75], [227, 119, 194], [188, 189, 34]),
 ]
 
-_announced = False
+_announced: set[str] = set()
 
 
 @DATASETS.register_module()
@@ -114,9 +114,9 @@ class SyntheticScenes(BaseDataset):
         )
 
     def full_init(self) -> None:
-        """Place the objects and say, once per process, that the data are synthetic."""
+        """Place the objects and say, once per process and target, that the data are synthetic."""
         if not self._fully_initialized:
-            _announce()
+            _announce(self.target)
         super().full_init()
 
     def load_data_list(self) -> list[dict]:
@@ -155,15 +155,21 @@ class SyntheticScenes(BaseDataset):
         return info
 
 
-def _announce() -> None:
-    global _announced
-    if _announced:
+_OWN_DATA = dict(
+    multilabel='bring them into the layout of PASCAL VOC, or of a data set that mmpretrain reads; see '
+    'configs/multilabel/.',
+    segmentation='put images and label maps (one class index per pixel, 255 for void) into two folders '
+    'that mmsegmentation reads; see configs/seg/ and docs/segmentation.md.',
+)
+
+
+def _announce(target: str) -> None:
+    if target in _announced:
         return
-    _announced = True
+    _announced.add(target)
     print_log(
         'SyntheticScenes: these are drawn scenes, not photographs; they serve to try the software, and '
-        'figures measured on them say nothing about real images. To use your own images, bring them '
-        'into the layout of PASCAL VOC, or of a data set that mmpretrain or mmsegmentation reads; see '
-        'configs/multilabel/.',
+        'figures measured on them say nothing about real images. To use your own images, '
+        + _OWN_DATA[target],
         logger='current',
     )

@@ -12,7 +12,7 @@ from dldl_mm.functional.divergence import kl_divergence, reduce_samples
 from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
-from dldl_mm.functional.neighbourhood import neighbourhood_distribution
+from dldl_mm.functional.neighbourhood import label_relaxation, neighbourhood_distribution
 from dldl_mm.functional.pose import (
     geodesic_angle,
     pose_error,
@@ -29,22 +29,37 @@ from dldl_mm.functional.scores import (
     mean_absolute_error_by_decade,
     negative_log_likelihood,
 )
+from dldl_mm.functional.segmentation import (
+    boundary_distance,
+    calibration_bins,
+    class_areas,
+    expected_calibration_error,
+    frequency_weighted_iou,
+    intersection_over_union,
+)
 
 __all__ = [
     'SHAPES',
     'average_precision',
+    'boundary_distance',
+    'calibration_bins',
     'calibration_error',
     'central_coverage',
     'circular_mean',
+    'class_areas',
     'cumulative_score',
     'distribution_distances',
     'empirical_distribution',
     'epsilon_error',
     'expectation',
+    'expected_calibration_error',
+    'frequency_weighted_iou',
     'geodesic_angle',
+    'intersection_over_union',
     'interval',
     'kl_divergence',
     'label_distribution',
+    'label_relaxation',
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
     'mode',

@@ -6,9 +6,16 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ['class_codes', 'gaussian_taps', 'neighbourhood_distribution', 'window_sums']
+__all__ = [
+    'class_codes',
+    'gaussian_taps',
+    'label_relaxation',
+    'neighbourhood_distribution',
+    'window_sums',
+]
 
 VOID_RULES = ('ignore', 'assign')
 _LABEL_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -72,6 +79,42 @@ def neighbourhood_distribution(
     if void == 'ignore':
         total = total.masked_fill(codes[:, None] == num_classes, 0)
     return torch.where(total > 0, mass / total, 0)
+
+
+def label_relaxation(
+    logits: Tensor, label_map: Tensor, kernel_size: int = 3, ignore_index: int = 255
+) -> Tensor:
+    r"""Loss of a pixel that may have any of the labels around it (Zhu et al., CVPR 2019).
+
+    .. math:: L(x) = -\ln \sum_{c \in \{l(x+t)\}} p_c(x), \quad p = \mathrm{softmax}(z)
+
+    over the offsets t of a square window, cut at the image's edge. Void pixels add no class.
+
+    N images, C classes, H×W pixels.
+
+    Args:
+        logits: (N, C, H, W) scores z.
+        label_map: (N, H, W) integer labels, 0 to C - 1 or ``ignore_index``.
+        kernel_size: Side of the window in pixels, odd.
+        ignore_index: Label of void pixels.
+
+    Returns:
+        (N, H, W), 0 in void pixels; in float32 at least.
+
+    Raises:
+        ValueError: The shape is wrong, or (on the CPU) a label is out of range.
+        TypeError: The labels are not integers.
+    """
+    compute = torch.promote_types(logits.dtype, torch.float32)
+    num_classes = logits.shape[1]
+    codes = class_codes(label_map, num_classes, ignore_index)[:, None]
+    classes = torch.arange(num_classes, dtype=codes.dtype, device=codes.device)
+    one_hot = (codes == classes[:, None, None]).to(compute)
+    near = F.max_pool2d(one_hot, kernel_size, stride=1, padding=kernel_size // 2) > 0
+    void = codes == num_classes
+    # A void pixel allows all classes here, so that nothing infinite is masked afterwards.
+    log_p = logits.to(compute).log_softmax(1).masked_fill(~(near | void), -math.inf)
+    return (-log_p.logsumexp(1)).masked_fill(void[:, 0], 0)
 
 
 def gaussian_taps(kernel_size: int, sigma: float) -> list[float]:

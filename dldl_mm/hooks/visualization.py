@@ -9,18 +9,20 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from dldl_mm.codecs import BaseLabelCodec
 from dldl_mm.registry import HOOKS
-from dldl_mm.visualization import Sample, draw_samples, to_sample
+from dldl_mm.visualization import decode_head_codec, draw_samples, to_sample
 
 
 @HOOKS.register_module()
 class LabelDistributionVisualizationHook(Hook):
     """Draws images with their target and predicted distributions at the end of a validation.
 
-    The pictures go to the runner's visualizer, as ``val_distributions`` (or ``test_distributions``), so
-    to ``vis_data/vis_image/`` or whatever backend is configured.
+    For mmsegmentation's models, it draws label maps and the entropy of every pixel's target and
+    predicted distribution. The pictures go to the runner's visualizer, as ``val_distributions`` (or
+    ``test_distributions``), so to ``vis_data/vis_image/`` or whatever backend is configured.
 
     Args:
         num_samples: Number of images, the first of the data set that the main process evaluates,
@@ -39,7 +41,7 @@ class LabelDistributionVisualizationHook(Hook):
                 )
         self.num_samples = num_samples
         self.interval = interval
-        self._samples: list[Sample] = []
+        self._samples: list[Any] = []
         self._validations = 0
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -82,7 +84,9 @@ class LabelDistributionVisualizationHook(Hook):
         per_batch = -(-self.num_samples // num_batches)
         remaining = min(per_batch, self.num_samples - len(self._samples), len(outputs))
         step = max(1, len(outputs) // max(1, remaining))
-        to_rgb = getattr(_model(runner).data_preprocessor, 'to_rgb', False)
+        # mmpretrain's name, or mmsegmentation's.
+        preprocessor = _model(runner).data_preprocessor
+        to_rgb = getattr(preprocessor, 'to_rgb', getattr(preprocessor, 'channel_conversion', False))
         codec = _codec(runner)
         for index in range(0, remaining * step, step):
             image = data_batch['inputs'][index]
@@ -90,9 +94,15 @@ class LabelDistributionVisualizationHook(Hook):
 
     def _draw(self, runner: Runner, name: str) -> None:
         if self._samples:
-            classes = (runner.visualizer.dataset_meta or {}).get('classes')
-            picture = draw_samples(self._samples, _codec(runner), classes=classes)
-            runner.visualizer.add_image(name, picture, step=runner.epoch)
+            meta = runner.visualizer.dataset_meta or {}
+            picture = draw_samples(
+                self._samples,
+                _codec(runner),
+                classes=meta.get('classes'),
+                palette=meta.get('palette'),
+            )
+            # Training by iterations has no epochs.
+            runner.visualizer.add_image(name, picture, step=runner.epoch or runner.iter)
 
 
 def _model(runner: Runner) -> Any:
@@ -100,4 +110,11 @@ def _model(runner: Runner) -> Any:
 
 
 def _codec(runner: Runner) -> BaseLabelCodec | None:
-    return getattr(getattr(_model(runner), 'head', None), 'codec', None)
+    head: Any = getattr(_model(runner), 'decode_head', None)
+    if head is None:
+        return getattr(getattr(_model(runner), 'head', None), 'codec', None)
+    if isinstance(head, nn.ModuleList):  # the last stage of a cascade predicts
+        head = head[-1]
+    losses = head.loss_decode
+    losses = losses if isinstance(losses, nn.ModuleList) else [losses]
+    return decode_head_codec(head.num_classes, head.ignore_index, losses)

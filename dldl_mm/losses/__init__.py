@@ -4,10 +4,13 @@ from dldl_mm.losses.base import LabelDistributionLoss
 from dldl_mm.losses.expectation import ExpectationLoss
 from dldl_mm.losses.kl import LabelDistributionKLLoss
 from dldl_mm.losses.neighbourhood import NeighbourhoodKLLoss
+from dldl_mm.losses.pixel import LabelRelaxationLoss, PixelLabelSmoothingLoss
 
 __all__ = [
     'ExpectationLoss',
     'LabelDistributionKLLoss',
     'LabelDistributionLoss',
+    'LabelRelaxationLoss',
     'NeighbourhoodKLLoss',
+    'PixelLabelSmoothingLoss',
 ]

@@ -5,13 +5,21 @@ from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.metrics.dump import DumpPredictions
 from dldl_mm.metrics.head_pose import HeadPoseMetric
 from dldl_mm.metrics.label_distribution import LabelDistributionMetric
+from dldl_mm.metrics.segmentation import (
+    FrequencyWeightedIoU,
+    PixelCalibrationError,
+    TrimapIoU,
+)
 from dldl_mm.metrics.voc import VOCMeanAveragePrecision
 
 __all__ = [
     'AgeMetric',
     'DumpPredictions',
+    'FrequencyWeightedIoU',
     'HeadPoseMetric',
     'LabelDistributionMetric',
+    'PixelCalibrationError',
     'SampleMetric',
+    'TrimapIoU',
     'VOCMeanAveragePrecision',
 ]

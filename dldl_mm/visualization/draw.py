@@ -16,8 +16,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from dldl_mm.codecs import BaseLabelCodec, GridLabelCodec, MultiLabelCodec
+from dldl_mm.codecs import (
+    BaseLabelCodec,
+    GridLabelCodec,
+    MultiLabelCodec,
+    NeighbourhoodLabelCodec,
+)
 from dldl_mm.visualization.head_pose import draw_head_axes, draw_pose_grid
+from dldl_mm.visualization.segmentation import (
+    LabelMapSample,
+    draw_label_maps,
+    to_label_map_sample,
+)
 
 _TARGET, _PREDICTION = '#3b6fb6', '#d1495b'
 
@@ -46,18 +56,20 @@ class Sample:
 
 
 def draw_samples(
-    samples: Sequence[Sample],
+    samples: Sequence[Any],
     codec: BaseLabelCodec | None,
     columns: int = 4,
     classes: Sequence[str] | None = None,
+    palette: Sequence[Sequence[int]] | None = None,
 ) -> np.ndarray:
-    """Draw a grid of images, each with its distributions below.
+    """Draw a grid of images, each with its distributions below; label maps one below another.
 
     Args:
-        samples: What to draw.
+        samples: What to draw: results of :func:`to_sample`.
         codec: The codec of the distributions; None draws the images alone.
         columns: Cells per row.
         classes: Names of the classes of a ``MultiLabelCodec``; their indices where not given.
+        palette: Colours of the classes of a ``NeighbourhoodLabelCodec``.
 
     Returns:
         (H, W, 3) uint8 picture, RGB.
@@ -67,6 +79,8 @@ def draw_samples(
     """
     if not samples:
         raise ValueError('draw_samples: there is no sample to draw')
+    if isinstance(codec, NeighbourhoodLabelCodec):
+        return draw_label_maps(samples, palette)
     columns = min(columns, len(samples))
     rows = math.ceil(len(samples) / columns)
     figure = Figure(figsize=(2.6 * columns, 3.4 * rows + 0.3), dpi=100, layout='constrained')
@@ -177,7 +191,7 @@ def _hide_frame(axes: Axes) -> None:
 
 def to_sample(
     inputs: Tensor, data_sample: Any, bgr: bool, codec: BaseLabelCodec | None = None
-) -> Sample:
+) -> Sample | LabelMapSample:
     """Turn a packed image and its data sample into what is drawn.
 
     Args:
@@ -185,12 +199,16 @@ def to_sample(
         data_sample: Its annotations and predictions.
         bgr: Whether the image's channels are in OpenCV's order.
         codec: A ``MultiLabelCodec`` encodes ``gt_label`` where there is no ``gt_score``, which the
-            metrics of validation would mistake; an image without a class then has no target.
+            metrics of validation would mistake; an image without a class then has no target. With a
+            ``NeighbourhoodLabelCodec`` the annotations are those of mmsegmentation.
 
     Returns:
         The sample.
     """
     image = inputs.detach().cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
+    image = np.ascontiguousarray(image[..., ::-1] if bgr else image)
+    if isinstance(codec, NeighbourhoodLabelCodec):
+        return to_label_map_sample(image, data_sample, codec)
     value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
     target, boxes = data_sample.get('gt_score'), data_sample.get('gt_bboxes')
     if target is None and isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
@@ -203,7 +221,7 @@ def to_sample(
         if number_ is not None
     ]
     return Sample(
-        image=np.ascontiguousarray(image[..., ::-1] if bgr else image),
+        image=image,
         target=target,
         prediction=data_sample.get('pred_score'),
         value=None if value is None else _plain(value),

@@ -220,14 +220,17 @@ def test_segmentation_samples():
 
 def test_announced_once(monkeypatch):
     messages = []
-    monkeypatch.setattr(synthetic_scenes, '_announced', False)
+    monkeypatch.setattr(synthetic_scenes, '_announced', set())
     monkeypatch.setattr(synthetic_scenes, 'print_log', lambda text, **_: messages.append(text))
     lazy = SyntheticScenes(num_samples=2, lazy_init=True)
     assert messages == []
     lazy.full_init()
-    SyntheticScenes(num_samples=2, target='segmentation')
+    SyntheticScenes(num_samples=2)
     assert len(messages) == 1
     assert 'not photographs' in messages[0]
+    assert 'configs/multilabel/' in messages[0]
+    SyntheticScenes(num_samples=2, target='segmentation')
+    assert 'configs/seg/' in messages[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+# DeepLabV3+ with DLDL on PASCAL VOC 2012 with SBD; the base is the same with hard cross-entropy.
+_base_ = [
+    'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    '../_base_/dldl_seg.py',
+]
+
+loss = dict(_delete_=True, type='NeighbourhoodKLLoss')
+model = dict(
+    decode_head=dict(loss_decode=loss),
+    auxiliary_head=dict(loss_decode=dict(loss, loss_weight=0.4)),
+)
+data_root = '{{$DLDL_DATA_ROOT:data/VOCdevkit/VOC2012}}'
+dataset = dict(data_root=data_root)
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(_base_.dataset_train, data_root=data_root),
+            dict(_base_.dataset_aug, data_root=data_root),
+        ]
+    )
+)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = val_dataloader
+val_evaluator = _base_.evaluator
+test_evaluator = _base_.evaluator

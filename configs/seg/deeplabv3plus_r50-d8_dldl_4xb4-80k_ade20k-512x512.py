@@ -1,0 +1,18 @@
+# DeepLabV3+ with DLDL on ADE20K; the base is the same with hard cross-entropy.
+_base_ = [
+    'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py',
+    '../_base_/dldl_seg.py',
+]
+
+loss = dict(_delete_=True, type='NeighbourhoodKLLoss')
+model = dict(
+    decode_head=dict(loss_decode=loss),
+    auxiliary_head=dict(loss_decode=dict(loss, loss_weight=0.4)),
+)
+data_root = '{{$DLDL_DATA_ROOT:data/ade/ADEChallengeData2016}}'
+dataset = dict(data_root=data_root)
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = val_dataloader
+val_evaluator = _base_.evaluator
+test_evaluator = _base_.evaluator

@@ -1,0 +1,14 @@
+# SegFormer with DLDL on Cityscapes; the base is the same with hard cross-entropy.
+_base_ = [
+    'mmseg::segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py',
+    '../_base_/dldl_seg.py',
+]
+
+model = dict(decode_head=dict(loss_decode=dict(_delete_=True, type='NeighbourhoodKLLoss')))
+data_root = '{{$DLDL_DATA_ROOT:data/cityscapes/}}'
+dataset = dict(data_root=data_root)
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = val_dataloader
+val_evaluator = _base_.evaluator
+test_evaluator = _base_.evaluator
