@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from dldl_mm.cli import UserErrors, add_config_arguments, load_config
-from dldl_mm.hooks import pipeline_codecs
+from dldl_mm.codecs import build_codec
+from dldl_mm.hooks import pipeline_encoders, share_codec
 from dldl_mm.visualization import draw_samples, to_sample
 
 
@@ -34,7 +35,9 @@ def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
     np.random.seed(args.seed)
     chosen = np.random.permutation(len(dataset))[: args.number]
     bgr = cfg.model.get('data_preprocessor', {}).get('to_rgb', False)
-    codec = next(iter(pipeline_codecs(dataset)), None)
+    head = cfg.model.get('head') or {}
+    share_codec(dataset, build_codec(head.codec) if head.get('codec') else None)
+    codec = next((encoder.codec for _, encoder in pipeline_encoders(dataset)), None)
     samples = []
     for index in sorted(chosen):
         packed = dataset[int(index)]

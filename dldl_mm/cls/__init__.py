@@ -8,6 +8,7 @@ import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
+from dldl_mm.cls.ordinal_head import OrdinalHead
 from dldl_mm.cls.pooling import GlobalMaxPooling
 from dldl_mm.cls.voc_dataset import VOCMultiLabel
 from dldl_mm.cls.zfnet import ZFNet
@@ -17,6 +18,7 @@ __all__ = [
     'LabelDistributionHead',
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
+    'OrdinalHead',
     'VOCMultiLabel',
     'ZFNet',
 ]
