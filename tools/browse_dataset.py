@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from dldl_mm.cli import UserErrors, add_config_arguments, load_config
-from dldl_mm.codecs import NeighbourhoodLabelCodec
-from dldl_mm.hooks import pipeline_codecs
+from dldl_mm.codecs import NeighbourhoodLabelCodec, build_codec
+from dldl_mm.hooks import pipeline_encoders, share_codec
 from dldl_mm.visualization import decode_head_codec, draw_samples, to_sample
 
 
@@ -36,7 +36,10 @@ def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
     chosen = np.random.permutation(len(dataset))[: args.number]
     preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
     bgr = preprocessor.get('to_rgb', preprocessor.get('bgr_to_rgb', False))
-    codec = label_map_codec(cfg) or next(iter(pipeline_codecs(dataset)), None)
+    head = cfg.model.get('head') or {}
+    share_codec(dataset, build_codec(head.codec) if head.get('codec') else None)
+    encoders = (encoder.codec for _, encoder in pipeline_encoders(dataset))
+    codec = label_map_codec(cfg) or next(encoders, None)
     samples = []
     for index in sorted(chosen):
         packed = dataset[int(index)]

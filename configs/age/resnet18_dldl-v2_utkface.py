@@ -3,6 +3,9 @@ _base_ = './resnet18_dldl_utkface.py'
 
 model = dict(
     head=dict(
-        losses=[dict(type='LabelDistributionKLLoss'), dict(type='ExpectationLoss', norm='l1')]
+        losses=[
+            dict(type='LabelDistributionKLLoss'),
+            dict(type='ExpectationLoss', norm='l1'),
+        ]
     )
 )

@@ -11,6 +11,7 @@ from dldl_mm.cls.hypothesis_pooling import HypothesisPoolingClassifier
 from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
+from dldl_mm.cls.ordinal_head import OrdinalHead
 from dldl_mm.cls.pooling import GlobalMaxPooling
 from dldl_mm.cls.voc_dataset import VOCMultiLabel
 from dldl_mm.cls.zfnet import ZFNet
@@ -23,6 +24,7 @@ __all__ = [
     'LabelDistributionInferencer',
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
+    'OrdinalHead',
     'VOCMultiLabel',
     'ZFNet',
 ]

@@ -25,6 +25,15 @@ class CodecHead(LinearClsHead):
         self.codec = codec
         self.register_buffer('label_set', codec.labels.double())
 
+    def stack_targets(self, data_samples: list[DataSample], device: torch.device) -> Tensor:
+        """(N, K) target distributions."""
+        if 'gt_score' not in data_samples[0]:
+            raise ValueError(
+                f"{type(self).__name__}: the data samples have no 'gt_score'; "
+                'add EncodeLabelDistribution(codec=...) to the pipeline, before PackInputs'
+            )
+        return torch.stack([sample.gt_score for sample in data_samples]).to(device)
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -73,6 +82,8 @@ class DistributionHead(CodecHead):
                 f'{type(self).__name__}: losses must be one or more with different loss_name, '
                 f'got {names}'
             )
+        for module in modules:
+            module.bind(codec)
         super().__init__(
             codec,
             codec.num_labels,
@@ -84,12 +95,7 @@ class DistributionHead(CodecHead):
     def _get_loss(
         self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
     ) -> dict[str, Tensor]:
-        if 'gt_score' not in data_samples[0]:
-            raise ValueError(
-                f"{type(self).__name__}: the data samples have no 'gt_score'; "
-                'add EncodeLabelDistribution(codec=...) to the pipeline, before PackInputs'
-            )
-        target = torch.stack([sample.gt_score for sample in data_samples]).to(cls_score.device)
+        target = self.stack_targets(data_samples, cls_score.device)
         value = None
         if any(loss.needs_value for loss in self.loss_module):
             value = stack_values(data_samples, cls_score.device)

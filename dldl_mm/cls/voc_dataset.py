@@ -65,6 +65,14 @@ class VOCMultiLabel(VOC):
         if self._fully_initialized:
             return
         super().full_init()
+        self.check_annotations()
+
+    def check_annotations(self) -> None:
+        """Ask the transforms about every image.
+
+        Raises:
+            ValueError: A transform refuses an annotation.
+        """
         for transform in self.pipeline.transforms:
             check = getattr(transform, 'check_annotation', None)
             if check is not None:

@@ -17,6 +17,7 @@ from dldl_mm.functional import (
     expectation,
     interval,
     label_distribution,
+    mix_uniform,
     mode,
     quantile,
     standard_deviation,
@@ -42,12 +43,14 @@ class GaussianLabelCodec(BaseValueCodec):
         step: Distance between labels.
         sigma: Deviation :math:`\sigma`, in the labels' unit, of samples without one of their own.
         shape: ``'gaussian'``, ``'laplace'``, ``'triangular'``, ``'truncated_gaussian'``,
-            ``'binomial'`` (has no :math:`\sigma`), ``'von_mises'`` (circular: the label after
-            ``stop`` is ``start`` again), ``'one_hot'`` (classification) or ``'empirical'``
-            (histogram of single votes).
+            ``'beta'``, ``'binomial'`` or ``'poisson'`` (these two have no :math:`\sigma`),
+            ``'von_mises'`` (circular: the label after ``stop`` is ``start`` again), ``'one_hot'``
+            (classification) or ``'empirical'`` (histogram of single votes).
         decode: Default rule of :meth:`decode`: ``'expectation'`` (best for squared errors),
             ``'median'`` (absolute errors) or ``'argmax'`` (accuracy).
         truncate: Half the window of ``'truncated_gaussian'``, in deviations.
+        epsilon: Share of the uniform distribution that is mixed in; with ``shape='one_hot'`` label
+            smoothing.
         clip: Move values outside the label set to its nearest end instead of refusing them.
 
     Raises:
@@ -69,6 +72,7 @@ class GaussianLabelCodec(BaseValueCodec):
         shape: str = 'gaussian',
         decode: str = 'expectation',
         truncate: float = 2.0,
+        epsilon: float = 0.0,
         clip: bool = False,
     ) -> None:
         for name, number in dict(start=start, stop=stop, step=step).items():
@@ -102,12 +106,15 @@ class GaussianLabelCodec(BaseValueCodec):
             raise ValueError(
                 f'GaussianLabelCodec: truncate must be a finite number greater than 0, got {truncate!r}'
             )
+        if not _is_finite(epsilon) or not 0 <= epsilon < 1:
+            raise ValueError(f'GaussianLabelCodec: epsilon must be in [0, 1), got {epsilon!r}')
         self._check_rule(decode)
         self.start, self.stop, self.step = float(start), float(stop), float(step)
         self.sigma = float(sigma)
         self.shape = shape
         self.rule = decode
         self.truncate = float(truncate)
+        self.epsilon = float(epsilon)
         self.clip = bool(clip)
         steps = torch.arange(intervals + 1, dtype=torch.float64)
         self._labels = self.start + steps * self.step
@@ -140,6 +147,7 @@ class GaussianLabelCodec(BaseValueCodec):
             shape=self.shape,
             decode=self.rule,
             truncate=self.truncate,
+            epsilon=self.epsilon,
             clip=self.clip,
         )
 
@@ -172,7 +180,7 @@ class GaussianLabelCodec(BaseValueCodec):
             votes = self._as_real(votes, 'votes')
             given = votes[~votes.isnan()]
             self._check_range(given, 'vote')
-            return empirical_distribution(votes, self._labels.to(votes))
+            return mix_uniform(empirical_distribution(votes, self._labels.to(votes)), self.epsilon)
         if sigma is None:
             sigma = self.sigma
         else:
@@ -184,9 +192,10 @@ class GaussianLabelCodec(BaseValueCodec):
                     f'got {sigma[bad].flatten()[0].item()}'
                 )
             value = value.to(torch.promote_types(value.dtype, sigma.dtype))
-        return label_distribution(
+        dist = label_distribution(
             value, sigma, self._labels, self.shape, truncate=self.truncate, period=self.period
         )
+        return mix_uniform(dist, self.epsilon)
 
     def decode(self, dist: Tensor, rule: str | None = None) -> Tensor:
         """Decode distributions into values.

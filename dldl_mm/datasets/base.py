@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -135,7 +135,7 @@ class LabelDistributionDataset(BaseDataset):
             self.data_list = self._get_unserialized_subset(self._indices)
         self._check_images()
         self._require(self.data_list, 'no samples are left')
-        self._check_with_transforms()
+        self._check_with_transforms(self.data_list)
         self._log_summary()
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
@@ -222,13 +222,22 @@ class LabelDistributionDataset(BaseDataset):
             item for index, item in enumerate(self.data_list) if index not in problems
         ]
 
-    def _check_with_transforms(self) -> None:
+    def check_annotations(self) -> None:
+        """Ask the transforms about every row again, after one of them was given its codec.
+
+        Raises:
+            ValueError: A transform refuses an annotation.
+        """
+        self._check_with_transforms(self.get_data_info(index) for index in range(len(self)))
+
+    def _check_with_transforms(self, items: Iterable[dict]) -> None:
+        items = list(items)
         for transform in self.pipeline.transforms:
             check = getattr(transform, 'check_annotation', None)
             if check is None:
                 continue
             refused = []
-            for item in self.data_list:
+            for item in items:
                 try:
                     check(item)
                 except ValueError as error:

@@ -7,12 +7,33 @@ from dldl_mm.functional.decoding import (
     mode,
     quantile,
     standard_deviation,
+    variance,
 )
-from dldl_mm.functional.divergence import kl_divergence, reduce_samples
-from dldl_mm.functional.encoding import SHAPES, empirical_distribution, label_distribution
+from dldl_mm.functional.divergence import (
+    js_divergence,
+    kl_divergence,
+    reduce_samples,
+    squared_emd,
+    squared_hellinger,
+    squared_l2,
+)
+from dldl_mm.functional.encoding import (
+    SHAPES,
+    empirical_distribution,
+    label_distribution,
+    mix_uniform,
+)
 from dldl_mm.functional.grid import point_distribution, product_distribution, wrap
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
 from dldl_mm.functional.neighbourhood import label_relaxation, neighbourhood_distribution
+from dldl_mm.functional.ordinal import (
+    conditional_distribution,
+    conditional_loss,
+    cumulative_distribution,
+    cumulative_loss,
+    exceedance,
+)
+from dldl_mm.functional.penalties import concentration, rank_violation, residue_entropy
 from dldl_mm.functional.pose import (
     geodesic_angle,
     pose_error,
@@ -47,21 +68,29 @@ __all__ = [
     'central_coverage',
     'circular_mean',
     'class_areas',
+    'concentration',
+    'conditional_distribution',
+    'conditional_loss',
+    'cumulative_distribution',
+    'cumulative_loss',
     'cumulative_score',
     'distribution_distances',
     'empirical_distribution',
     'epsilon_error',
+    'exceedance',
     'expectation',
     'expected_calibration_error',
     'frequency_weighted_iou',
     'geodesic_angle',
     'intersection_over_union',
     'interval',
+    'js_divergence',
     'kl_divergence',
     'label_distribution',
     'label_relaxation',
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
+    'mix_uniform',
     'mode',
     'multilabel_distribution',
     'negative_log_likelihood',
@@ -71,8 +100,14 @@ __all__ = [
     'pose_from_rotation',
     'product_distribution',
     'quantile',
+    'rank_violation',
     'reduce_samples',
+    'residue_entropy',
     'rotation_from_pose',
+    'squared_emd',
+    'squared_hellinger',
+    'squared_l2',
     'standard_deviation',
+    'variance',
     'wrap',
 ]

@@ -7,7 +7,15 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ['circular_mean', 'expectation', 'interval', 'mode', 'quantile', 'standard_deviation']
+__all__ = [
+    'circular_mean',
+    'expectation',
+    'interval',
+    'mode',
+    'quantile',
+    'standard_deviation',
+    'variance',
+]
 
 
 def _prepare(dist: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,6 +140,19 @@ def standard_deviation(dist: Tensor, labels: Tensor) -> Tensor:
     Returns:
         (N,) in the label set's unit.
     """
+    return variance(dist, labels).sqrt()
+
+
+def variance(dist: Tensor, labels: Tensor) -> Tensor:
+    r"""Variance :math:`\sum_k p_k (l_k - \mu)^2`.
+
+    Args:
+        dist: (N, K) distributions.
+        labels: (K,) the label set.
+
+    Returns:
+        (N,) in the square of the label set's unit.
+    """
     mean = expectation(dist, labels).unsqueeze(-1)
     dist, labels = _prepare(dist, labels)
-    return (dist * (labels - mean).square()).sum(-1).sqrt()
+    return (dist * (labels - mean).square()).sum(-1)

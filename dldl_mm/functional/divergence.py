@@ -7,7 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ['kl_divergence', 'reduce_samples']
+__all__ = [
+    'js_divergence',
+    'kl_divergence',
+    'reduce_samples',
+    'squared_emd',
+    'squared_hellinger',
+    'squared_l2',
+]
 
 
 class _KLDivergence(torch.autograd.Function):
@@ -83,6 +90,91 @@ def kl_divergence(logits: Tensor, target: Tensor, reduction: str = 'mean') -> Te
     """
     _check_shapes(logits, target)
     return reduce_samples(_KLDivergence.apply(logits, target), reduction)
+
+
+def squared_hellinger(logits: Tensor, target: Tensor, reduction: str = 'mean') -> Tensor:
+    r"""Squared Hellinger distance between a target distribution and a network's softmax.
+
+    .. math:: H^2(d, p) = \frac12 \sum_k (\sqrt{d_k} - \sqrt{p_k})^2 = 1 - \sum_k \sqrt{d_k p_k}
+
+    Computed in float32 at least, as all distances here. N samples, K labels.
+
+    Args:
+        logits: (N, K) unnormalised scores. Differentiable.
+        target: (N, K) distributions :math:`d`.
+        reduction: ``'mean'`` over the samples, ``'sum'`` or ``'none'``.
+
+    Returns:
+        A scalar, or (N,) for ``'none'``; in [0, 1] per sample.
+    """
+    log_p, d = _log_softmax_and_target(logits, target)
+    # The root in log space: that of an underflowed probability has no slope.
+    return reduce_samples((d.sqrt() - (log_p / 2).exp()).square().sum(-1) / 2, reduction)
+
+
+def js_divergence(logits: Tensor, target: Tensor, reduction: str = 'mean') -> Tensor:
+    r"""Jensen-Shannon divergence between a target distribution and a network's softmax, in nats.
+
+    .. math:: \mathrm{JS}(d, p) = \tfrac12 \mathrm{KL}(d \| m) + \tfrac12 \mathrm{KL}(p \| m), \quad
+              m = \tfrac12 (d + p)
+
+    Args:
+        logits: (N, K) unnormalised scores. Differentiable.
+        target: (N, K) distributions :math:`d`.
+        reduction: ``'mean'`` over the samples, ``'sum'`` or ``'none'``.
+
+    Returns:
+        A scalar, or (N,) for ``'none'``; in [0, ln 2] per sample.
+    """
+    log_p, d = _log_softmax_and_target(logits, target)
+    p = log_p.exp()
+    # Where both are 0 the terms are 0, whatever stands for ln 0.
+    log_m = ((d + p) / 2).clamp_min(torch.finfo(d.dtype).tiny).log()
+    js = (torch.xlogy(d, d) - d * log_m + p * (log_p - log_m)).sum(-1) / 2
+    return reduce_samples(js, reduction)
+
+
+def squared_l2(logits: Tensor, target: Tensor, reduction: str = 'mean') -> Tensor:
+    r"""Squared Euclidean distance :math:`\sum_k (d_k - p_k)^2` to a network's softmax.
+
+    Against a one-hot target it is the Brier score.
+
+    Args:
+        logits: (N, K) unnormalised scores. Differentiable.
+        target: (N, K) distributions :math:`d`.
+        reduction: ``'mean'`` over the samples, ``'sum'`` or ``'none'``.
+
+    Returns:
+        A scalar, or (N,) for ``'none'``; in [0, 2] per sample.
+    """
+    log_p, d = _log_softmax_and_target(logits, target)
+    return reduce_samples((d - log_p.exp()).square().sum(-1), reduction)
+
+
+def squared_emd(logits: Tensor, target: Tensor, reduction: str = 'mean') -> Tensor:
+    r"""Squared earth mover's distance between a target distribution and a network's softmax.
+
+    .. math:: \mathrm{EMD}^2(d, p) = \sum_k \Big( \sum_{j \le k} p_j - d_j \Big)^2
+
+    for labels in ascending order (Hou et al., arXiv 1611.05916). It is a sum over the labels, without
+    their step. Against a one-hot target it is the ranked probability score.
+
+    Args:
+        logits: (N, K) unnormalised scores. Differentiable.
+        target: (N, K) distributions :math:`d`.
+        reduction: ``'mean'`` over the samples, ``'sum'`` or ``'none'``.
+
+    Returns:
+        A scalar, or (N,) for ``'none'``; in [0, K - 1] per sample.
+    """
+    log_p, d = _log_softmax_and_target(logits, target)
+    return reduce_samples((log_p.exp() - d).cumsum(-1).square().sum(-1), reduction)
+
+
+def _log_softmax_and_target(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    _check_shapes(logits, target)
+    dtype = torch.promote_types(torch.promote_types(logits.dtype, target.dtype), torch.float32)
+    return logits.to(dtype).log_softmax(-1), target.to(dtype)
 
 
 def _check_shapes(logits: Tensor, target: Tensor) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ['SHAPES', 'empirical_distribution', 'label_distribution']
+__all__ = ['SHAPES', 'empirical_distribution', 'label_distribution', 'mix_uniform']
 
 
 def _gaussian(distance: Tensor, sigma: Tensor) -> Tensor:
@@ -71,13 +71,35 @@ def _binomial(value: Tensor, labels: Tensor) -> Tensor:
     )
 
 
+def _poisson(value: Tensor, labels: Tensor) -> Tensor:
+    step = (labels[-1] - labels[0]) / (labels.numel() - 1)
+    rate = ((value - labels[0]) / step).clamp_min(0)
+    events = torch.arange(labels.numel(), dtype=labels.dtype, device=labels.device)
+    return torch.xlogy(events, rate) - torch.lgamma(events + 1)
+
+
+def _beta(value: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+    # The unit interval from half a step below the first label to half a step above the last.
+    size = labels.numel()
+    step = (labels[-1] - labels[0]) / (size - 1)
+    x = (torch.arange(size, dtype=labels.dtype, device=labels.device) + 0.5) / size
+    mean = (((value - labels[0]) / step + 0.5) / size).clamp(0.5 / size, 1 - 0.5 / size)
+    spread = sigma / (step * size)
+    # With a = ν m and b = ν (1 - m); ν = m (1 - m) / s² - 1, or the smallest ν with a, b >= 1.
+    by_spread = mean * (1 - mean) / spread / spread - 1
+    nu = torch.maximum(by_spread, 1 / torch.minimum(mean, 1 - mean)).clamp_max(1e30)
+    # Relative to the best label, where a large ν then multiplies 0.
+    bracket = mean * x.log() + (1 - mean) * torch.log1p(-x)
+    return nu * (bracket - bracket.detach().amax(-1, keepdim=True)) - (x * (1 - x)).log()
+
+
 _DISTANCE_SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'gaussian': _gaussian,
     'laplace': _laplace,
     'triangular': _triangular,
     'one_hot': _one_hot,
 }
-SHAPES = (*_DISTANCE_SHAPES, 'truncated_gaussian', 'binomial', 'von_mises')
+SHAPES = (*_DISTANCE_SHAPES, 'truncated_gaussian', 'binomial', 'poisson', 'beta', 'von_mises')
 
 
 def label_distribution(
@@ -108,6 +130,11 @@ def label_distribution(
     ``von_mises``         :math:`\exp(\kappa \cos(2\pi (l-\mu) / P))`, circular with ``period`` P,
                           :math:`\kappa = (P / 2\pi\sigma)^2`
     ``binomial``          :math:`\mathrm{B}(K-1, p)` with the mean :math:`\mu`; has no :math:`\sigma`
+    ``poisson``           :math:`\lambda^k / k!` at the k-th label, k from 0, with the mean
+                          :math:`\lambda = (\mu - l_1) / \mathrm{step}`; has no :math:`\sigma`
+    ``beta``              :math:`x^{a-1} (1-x)^{b-1}` with the mean :math:`\mu`, over the label set
+                          and half a step more at either end; near the ends :math:`\sigma` is reduced
+                          so that :math:`a, b \ge 1`: one mode
     ``one_hot``           the nearest label, two halves midway; the limit :math:`\sigma \to 0`
     ====================  ==========================================================================
 
@@ -116,7 +143,7 @@ def label_distribution(
     Args:
         value: (N,) the values :math:`\mu`, in the label set's unit. Differentiable.
         sigma: Standard deviations in the same unit, one or (N,). Differentiable.
-        labels: (K,) the label set, ascending.
+        labels: (K,) the label set, ascending; at equal steps for ``binomial``, ``poisson``, ``beta``.
         shape: A name of the table.
         truncate: Half the window of ``truncated_gaussian``, in deviations.
         period: Period of ``von_mises``, in the label set's unit.
@@ -136,12 +163,15 @@ def label_distribution(
     dtype = torch.promote_types(value.dtype, torch.float32)
     value = value.to(dtype).unsqueeze(-1)
     labels = labels.to(value)
-    if shape == 'binomial':
-        return F.softmax(_binomial(value, labels), -1)
+    if shape in ('binomial', 'poisson'):
+        counts = _binomial if shape == 'binomial' else _poisson
+        return F.softmax(counts(value, labels), -1)
     sigma = torch.as_tensor(sigma, dtype=dtype, device=value.device).unsqueeze(-1)
     distance = labels - value
     if shape == 'truncated_gaussian':
         log_weight = _truncated_gaussian(distance, sigma, truncate)
+    elif shape == 'beta':
+        log_weight = _beta(value, sigma, labels)
     elif shape == 'von_mises':
         if period is None:
             raise ValueError("shape 'von_mises' needs the period of its labels, got None")
@@ -184,3 +214,18 @@ def empirical_distribution(votes: Tensor, labels: Tensor) -> Tensor:
         torch.where(given, votes, labels[0].to(votes)), 1.0, labels, 'one_hot'
     )
     return (single * given.unsqueeze(-1)).sum(-2) / count
+
+
+def mix_uniform(dist: Tensor, epsilon: float) -> Tensor:
+    r"""Mixture :math:`(1 - \varepsilon) d_k + \varepsilon / K` with the uniform distribution.
+
+    Of a one-hot distribution this is label smoothing (Szegedy et al., CVPR 2016).
+
+    Args:
+        dist: (N, K) distributions.
+        epsilon: Share of the uniform distribution, in [0, 1).
+
+    Returns:
+        (N, K) distributions.
+    """
+    return (1 - epsilon) * dist + epsilon / dist.shape[-1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dldl_mm.functional.encoding import mix_uniform
+
 __all__ = ['average_precision', 'multilabel_distribution']
 
 _MODES = ('11points', 'all', 'uninterpolated')
@@ -39,8 +41,7 @@ def multilabel_distribution(
     """
     weight = torch.where(difficult, p_difficult, 0.0).masked_fill(positive, 1.0)
     mass = weight.sum(-1, keepdim=True)
-    smooth = (1 - epsilon) * weight / mass + epsilon / weight.shape[-1]
-    return torch.where(mass > 0, smooth, 0.0)
+    return torch.where(mass > 0, mix_uniform(weight / mass, epsilon), 0.0)
 
 
 def average_precision(

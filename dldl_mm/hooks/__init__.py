@@ -1,17 +1,25 @@
-"""Hooks: the start-up check of codecs and safe checkpoints.
+"""Hooks: the start-up check of codecs, safe checkpoints, fitted deviations and pictures.
 
 Importing this package also lets ``torch.load`` read mmengine's checkpoints with ``weights_only`` on.
 """
 
+from dldl_mm.hooks.adaptive_sigma import AdaptiveSigmaHook
 from dldl_mm.hooks.checkpoint import SafeCheckpointHook, find_resumable_checkpoint
-from dldl_mm.hooks.codec_check import CodecCheckHook, check_same_codec, pipeline_codecs
+from dldl_mm.hooks.codec_check import (
+    CodecCheckHook,
+    check_same_codec,
+    pipeline_encoders,
+    share_codec,
+)
 from dldl_mm.hooks.visualization import LabelDistributionVisualizationHook
 
 __all__ = [
+    'AdaptiveSigmaHook',
     'CodecCheckHook',
     'LabelDistributionVisualizationHook',
     'SafeCheckpointHook',
     'check_same_codec',
     'find_resumable_checkpoint',
-    'pipeline_codecs',
+    'pipeline_encoders',
+    'share_codec',
 ]

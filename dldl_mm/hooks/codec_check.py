@@ -1,4 +1,4 @@
-"""Start-up check: one codec in pipelines, head and metrics."""
+"""One codec in pipelines, head and metrics: shared and checked at start-up."""
 
 from __future__ import annotations
 
@@ -9,44 +9,52 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from dldl_mm.codecs import BaseLabelCodec
+from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
+from dldl_mm.metrics import AgeMetric
 from dldl_mm.registry import HOOKS
+from dldl_mm.transforms import EncodeLabelDistribution
 
 
 @HOOKS.register_module()
 class CodecCheckHook(Hook):
-    """Refuses to start where the codec of the head, a pipeline or a metric differs from another.
+    """Gives the head's codec to pipelines and ``AgeMetric`` without one, and refuses another one there.
 
-    A config names the codec more than once and mmengine copies variables when it parses a file, so
-    that ``--cfg-options codec.sigma=3`` changes none of the copies. It also refuses a loss on the true
-    value together with Mixup or CutMix, which do not mix the value.
+    So a config names the codec once, in the head, and every row of the data sets is checked with it
+    before the work starts. Where a config names it more than once, mmengine copies variables when it
+    parses a file, so that ``--cfg-options codec.sigma=3`` would change none of the copies: codecs that
+    differ are refused. So is a loss on the true value together with Mixup or CutMix, which do not mix
+    the value.
 
     Raises:
-        ValueError: Names the two places, the field and both values.
+        ValueError: A codec is missing, or two differ: names the two places, the field and both values.
     """
 
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        """Compare all codecs of a runner before training, validation or testing begins."""
+        """Share and compare the codecs of a runner before training, validation or testing begins."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         head = getattr(model, 'head', None)
         codecs = []
         head_codec = getattr(head, 'codec', None)
-        if isinstance(head_codec, BaseLabelCodec):
+        if not isinstance(head_codec, BaseLabelCodec):
+            head_codec = None
+        else:
             codecs.append(('model.head', head_codec))
         for name in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
+                share_codec(loop.dataloader.dataset, head_codec)
                 codecs += [
-                    (f'{name}_dataloader.dataset.pipeline', codec)
-                    for codec in pipeline_codecs(loop.dataloader.dataset)
+                    (f'{name}_dataloader.dataset.pipeline', encoder.codec)
+                    for _, encoder in pipeline_encoders(loop.dataloader.dataset)
+                    if encoder.codec is not None
                 ]
-                codecs += [
-                    (f'{name}_evaluator ({type(metric).__name__})', metric.codec)
-                    for metric in getattr(getattr(loop, 'evaluator', None), 'metrics', [])
-                    if isinstance(getattr(metric, 'codec', None), BaseLabelCodec)
-                ]
+                for metric in getattr(getattr(loop, 'evaluator', None), 'metrics', []):
+                    if isinstance(metric, AgeMetric) and isinstance(head_codec, BaseValueCodec):
+                        metric.codec = metric.codec or head_codec
+                    if isinstance(getattr(metric, 'codec', None), BaseLabelCodec):
+                        codecs.append((f'{name}_evaluator ({type(metric).__name__})', metric.codec))
         for place, codec in codecs[1:]:
             check_same_codec(codecs[0][0], codecs[0][1], place, codec)
         self._check_batch_augments(model, head)
@@ -65,15 +73,37 @@ class CodecCheckHook(Hook):
                 )
 
 
-def pipeline_codecs(dataset: Any) -> Iterator[BaseLabelCodec]:
-    """Codecs of a data set's pipeline, through wrappers such as ConcatDataset and RepeatDataset."""
+def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> None:
+    """Give a codec to those target transforms of a data set that have none, and check every row.
+
+    Args:
+        dataset: A data set, or a wrapper of some.
+        codec: The codec of the head; None where it has none.
+
+    Raises:
+        ValueError: A transform needs a codec and there is none, or a row cannot be encoded.
+    """
+    for part, encoder in pipeline_encoders(dataset):
+        if encoder.codec is not None:
+            continue
+        if codec is None:
+            raise ValueError(
+                'EncodeLabelDistribution has no codec, and neither has model.head: name it in one'
+            )
+        encoder.codec = codec
+        if hasattr(part, 'check_annotations'):
+            part.check_annotations()
+
+
+def pipeline_encoders(dataset: Any) -> Iterator[tuple[Any, EncodeLabelDistribution]]:
+    """Data sets and their target transforms, through wrappers such as ConcatDataset."""
     children = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for child in children:
         if child is not None:
-            yield from pipeline_codecs(child)
+            yield from pipeline_encoders(child)
     for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', []):
-        if isinstance(getattr(transform, 'codec', None), BaseLabelCodec):
-            yield transform.codec
+        if isinstance(transform, EncodeLabelDistribution):
+            yield dataset, transform
 
 
 def check_same_codec(

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from dldl_mm.codecs import BaseValueCodec
+from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, GaussianLabelCodec
 from dldl_mm.functional import reduce_samples
 
 
@@ -28,6 +28,9 @@ class LabelDistributionLoss(nn.Module, ABC):
     needs_value = False
     """Whether the loss reads the true value, which Mixup and CutMix do not mix."""
 
+    needs_order = False
+    """Whether the labels must lie in order on a line: not on a circle, no grid, no classes."""
+
     def __init__(
         self, loss_weight: float = 1.0, reduction: str = 'mean', *, loss_name: str
     ) -> None:
@@ -44,6 +47,34 @@ class LabelDistributionLoss(nn.Module, ABC):
         self.loss_weight = loss_weight
         self.reduction = reduction
         self.loss_name = loss_name
+
+    def bind(self, codec: BaseLabelCodec) -> None:
+        """Check that the loss fits the head's codec; heads call it once, when they are built.
+
+        Raises:
+            TypeError: The loss needs labels in order, which the codec does not have.
+        """
+        on_a_line = isinstance(codec, GaussianLabelCodec) and codec.period is None
+        if self.needs_order and not on_a_line:
+            raise TypeError(
+                f'{type(self).__name__} needs labels in order on a line, those of a GaussianLabelCodec '
+                f'that is not circular, got {codec}'
+            )
+
+    def require(
+        self, value: Tensor | None, codec: BaseValueCodec | None
+    ) -> tuple[Tensor, BaseValueCodec]:
+        """The true value and the codec, which only a ``LabelDistributionHead`` passes.
+
+        Raises:
+            ValueError: One of them is missing.
+        """
+        if value is None or codec is None:
+            raise ValueError(
+                f'{type(self).__name__} needs the true value and the codec: use it in a '
+                "LabelDistributionHead, with 'gt_value' in the algorithm_keys of PackInputs"
+            )
+        return value, codec
 
     @abstractmethod
     def per_sample(

@@ -47,11 +47,7 @@ class ExpectationLoss(LabelDistributionLoss):
         self, logits: Tensor, target: Tensor, value: Tensor | None, codec: BaseValueCodec | None
     ) -> Tensor:
         """(N,) distances, in the labels' unit or its square."""
-        if value is None or codec is None:
-            raise ValueError(
-                'ExpectationLoss needs the true value and the codec: use it in a '
-                "LabelDistributionHead, with 'gt_value' in the algorithm_keys of PackInputs"
-            )
+        value, codec = self.require(value, codec)
         probability = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
         error = codec.decode(probability, 'expectation') - value.to(probability)
         loss = error.abs() if self.norm == 'l1' else error.square() / 2

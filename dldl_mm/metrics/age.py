@@ -39,17 +39,18 @@ class AgeMetric(SampleMetric):
     ``age/coverage@90``         share of true ages inside the central 90% interval, percent
     ==========================  ====================================================================
 
-    The last three need ``codec`` and heads that predict distributions.
+    The last three need a codec and heads that predict distributions.
 
     Args:
         cs: Thresholds k of the cumulative scores CS@k, years.
-        codec: Config of the codec, the same as the head's.
-        decode: Decoding rules to report beside the head's own, as ``age/mae_median`` and so on.
+        codec: Config of the codec, the same as the head's; where not given, ``CodecCheckHook`` sets it.
+        decode: Decoding rules to report beside the head's own, as ``age/mae_median`` and so on, for
+            heads that predict distributions.
         collect_device: Kept for mmengine's interface.
         prefix: Prefix of the names.
 
     Raises:
-        ValueError: A threshold is negative, or ``decode`` is given without a codec.
+        ValueError: A threshold is negative.
     """
 
     default_prefix = 'age'
@@ -65,14 +66,21 @@ class AgeMetric(SampleMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if any(k < 0 for k in cs):
             raise ValueError(f'AgeMetric: cs must be thresholds of at least 0 years, got {cs!r}')
-        if decode and codec is None:
-            raise ValueError(f'AgeMetric: decode={decode!r} needs a codec, got None')
         self.cs = tuple(cs)
         self.codec = None if codec is None else build_value_codec(codec)
         self.decode = tuple(decode)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep what the metrics need of a batch of predictions."""
+        """Keep what the metrics need of a batch of predictions.
+
+        Raises:
+            ValueError: A sample lacks a value, or ``decode`` is given without a codec.
+        """
+        if self.decode and self.codec is None:
+            raise ValueError(
+                f'AgeMetric: decode={self.decode!r} needs a codec, got None: give it one, or add '
+                "CodecCheckHook to the custom_hooks of the config, which takes the head's"
+            )
         keys = ['sample_idx', 'gt_value', 'gt_sigma', 'pred_value']
         if self.codec is not None:
             keys.append('pred_score')

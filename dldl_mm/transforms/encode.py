@@ -19,20 +19,27 @@ class EncodeLabelDistribution(BaseTransform):
     mixes it in Mixup and CutMix. Transforms that change the label (a flip of a head pose) go before.
 
     Args:
-        codec: Config of the codec; the same as the head's.
+        codec: Config of the codec, the same as the head's. Where not given, ``CodecCheckHook`` sets the
+            head's before training or testing begins, so that a config names the codec once.
     """
 
-    def __init__(self, codec: dict[str, Any] | BaseLabelCodec) -> None:
-        self.codec = build_codec(codec)
+    def __init__(self, codec: dict[str, Any] | BaseLabelCodec | None = None) -> None:
+        self.codec = None if codec is None else build_codec(codec)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``gt_score`` to the sample."""
+        if self.codec is None:
+            raise ValueError(
+                'EncodeLabelDistribution has no codec: give it one, or add CodecCheckHook to the '
+                "custom_hooks of the config, which takes the head's"
+            )
         results['gt_score'] = self.codec.encode_annotation(results)
         return results
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a data set's row that cannot be encoded; data sets call it before training."""
-        self.codec.check_annotation(data_info)
+        if self.codec is not None:
+            self.codec.check_annotation(data_info)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(codec={self.codec!r})'

@@ -62,6 +62,14 @@ def test_any_dtype_computes_in_float32(dtype, device):
     torch.testing.assert_close(dist.cpu(), expected.float())
 
 
+def test_label_smoothing():
+    codec = GaussianLabelCodec(1, 5, shape='one_hot', epsilon=0.1)
+    expected = torch.tensor([0.02, 0.02, 0.92, 0.02, 0.02])
+    torch.testing.assert_close(codec.encode(3.0), expected)
+    votes = GaussianLabelCodec(1, 5, shape='empirical', epsilon=0.1)
+    torch.testing.assert_close(votes.encode(3.0, votes=torch.tensor([3.0])), expected)
+
+
 def test_scalars_sequences_and_shapes():
     codec = GaussianLabelCodec()
     assert codec.encode(24.7).shape == (85,)
@@ -130,6 +138,7 @@ def test_bad_sigma(sigma):
         (dict(shape='gauss'), "unknown shape 'gauss', expected one of gaussian"),
         (dict(decode='mean'), "unknown decoding rule 'mean', expected one of expectation"),
         (dict(truncate=0), 'truncate must be'),
+        (dict(epsilon=1.0), r'epsilon must be in \[0, 1\), got 1'),
     ],
 )
 def test_bad_options(options, message):

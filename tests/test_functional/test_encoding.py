@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from dldl_mm.functional import SHAPES, empirical_distribution, label_distribution
+from dldl_mm.functional import SHAPES, empirical_distribution, label_distribution, mix_uniform
 
 LABELS = torch.arange(1, 86, dtype=torch.float64)
 NUMPY_LABELS = LABELS.numpy()
@@ -29,6 +29,12 @@ def density(shape, mu, sigma):
         return stats.vonmises.pdf(x / scale, (scale / sigma) ** 2, mu / scale)
     if shape == 'binomial':
         return stats.binom.pmf(x - 1, 84, (mu - 1) / 84)
+    if shape == 'poisson':
+        return stats.poisson.pmf(x - 1, mu - 1)
+    if shape == 'beta':
+        mean, spread = (mu - 0.5) / 85, sigma / 85
+        size = max(mean * (1 - mean) / spread**2 - 1, 1 / mean, 1 / (1 - mean))
+        return stats.beta.pdf((x - 0.5) / 85, mean * size, (1 - mean) * size)
     raise AssertionError(shape)
 
 
@@ -61,7 +67,9 @@ def test_rows_sum_to_one_everywhere(shape, dtype, device):
     )
 
 
-@pytest.mark.parametrize('shape', [shape for shape in SHAPES if shape != 'binomial'])
+@pytest.mark.parametrize(
+    'shape', [shape for shape in SHAPES if shape not in ('binomial', 'poisson', 'beta')]
+)
 @pytest.mark.parametrize('sigma', [1e-3, 1e-20, 1e-38])
 def test_limit_of_small_sigma_is_one_hot(shape, sigma):
     labels = LABELS.float()
@@ -78,10 +86,52 @@ def test_limit_of_small_sigma_is_one_hot(shape, sigma):
         torch.testing.assert_close(dist, expected)
 
 
-def test_is_invariant_to_the_unit():
-    years = label_distribution(torch.tensor(24.7, dtype=torch.float64), 2.0, LABELS)
-    months = label_distribution(torch.tensor(24.7 * 12, dtype=torch.float64), 24.0, LABELS * 12)
-    torch.testing.assert_close(years, months, rtol=1e-12, atol=0)
+@pytest.mark.parametrize('sigma', [1e-3, 1e-20, 1e-38])
+def test_beta_of_a_small_sigma_is_one_hot(sigma):
+    values = torch.tensor([24.7, 0.5, 85.5])
+    dist = label_distribution(values, sigma, LABELS.float(), 'beta')
+    assert dist[0, 24] == 1
+    # At the ends the narrowest Beta with one mode stands in.
+    assert dist[1, 0] > 0.8
+    torch.testing.assert_close(dist[1].flip(0), dist[2])
+
+
+@pytest.mark.parametrize('shape', ['beta', 'binomial', 'poisson'])
+def test_the_mean_of_skewed_shapes_is_the_value(shape):
+    values = torch.tensor([1.0, 3.4, 20.0, 42.0], dtype=torch.float64)
+    dist = label_distribution(values, 3.0, LABELS, shape)
+    torch.testing.assert_close(dist @ LABELS, values, rtol=0, atol=0.2)
+
+
+@pytest.mark.parametrize('shape', [shape for shape in SHAPES if shape != 'von_mises'])
+def test_is_invariant_to_the_unit(shape):
+    years = label_distribution(torch.tensor(24.7, dtype=torch.float64), 2.0, LABELS, shape)
+    months = label_distribution(
+        torch.tensor(24.7 * 12, dtype=torch.float64), 24.0, LABELS * 12, shape
+    )
+    torch.testing.assert_close(years, months, rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize('alpha', [0.3, 1.0, 2.0])
+def test_laplace_and_gaussian_are_the_targets_of_sord(alpha):
+    value = torch.tensor([24.0, 85.0], dtype=torch.float64)
+    distance = LABELS - value[:, None]
+    absolute = label_distribution(value, math.sqrt(2) / alpha, LABELS, 'laplace')
+    torch.testing.assert_close(absolute, (-alpha * distance.abs()).softmax(-1))
+    squared = label_distribution(value, 1 / math.sqrt(2 * alpha), LABELS, 'gaussian')
+    torch.testing.assert_close(squared, (-alpha * distance.square()).softmax(-1))
+    losses = pytest.importorskip('dlordinal.losses')
+    logits, ranks = torch.randn(2, 85, dtype=torch.float64), value.long() - 1
+    expected = losses.SORDLoss(alpha, 85, ranks)(logits, ranks)
+    torch.testing.assert_close(-(absolute * logits.log_softmax(-1)).sum(-1).mean(), expected)
+
+
+def test_mixing_with_the_uniform_distribution_is_label_smoothing():
+    one_hot = label_distribution(torch.tensor([24.0, 85.0]), 1.0, LABELS, 'one_hot')
+    logits = torch.randn(2, 85)
+    smooth = torch.nn.functional.cross_entropy(logits, torch.tensor([23, 84]), label_smoothing=0.1)
+    got = torch.nn.functional.cross_entropy(logits, mix_uniform(one_hot, 0.1))
+    torch.testing.assert_close(got, smooth)
 
 
 def test_one_sigma_per_sample():
@@ -91,7 +141,7 @@ def test_one_sigma_per_sample():
         torch.testing.assert_close(row, label_distribution(value, float(sigma), LABELS))
 
 
-@pytest.mark.parametrize('shape', ['gaussian', 'laplace', 'von_mises', 'triangular'])
+@pytest.mark.parametrize('shape', ['gaussian', 'laplace', 'von_mises', 'triangular', 'beta'])
 def test_gradients_by_value_and_sigma(shape):
     value = torch.tensor([24.7, 50.2], dtype=torch.float64, requires_grad=True)
     sigma = torch.tensor([2.0, 4.0], dtype=torch.float64, requires_grad=True)

@@ -1,10 +1,13 @@
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from dldl_mm.codecs import GaussianLabelCodec
+from dldl_mm.datasets import AgeDataset
 from dldl_mm.hooks import CodecCheckHook, check_same_codec
 from dldl_mm.losses import ExpectationLoss
+from dldl_mm.metrics import AgeMetric
 from dldl_mm.transforms import EncodeLabelDistribution
 
 
@@ -61,6 +64,36 @@ def test_pipelines_are_compared_without_a_codec_in_the_head():
         CodecCheckHook().before_run(
             runner(None, dataset(GaussianLabelCodec()), dataset(GaussianLabelCodec(stop=90)))
         )
+
+
+def test_the_codec_of_the_head_is_shared():
+    codec = GaussianLabelCodec(sigma=4.0)
+    data = dataset(None)
+    checked = []
+    data.check_annotations = lambda: checked.append(data)
+    metric = AgeMetric(decode=['median'])
+    made = runner(codec, data, SimpleNamespace(dataset=dataset(None)))
+    made._val_loop.evaluator.metrics = [metric]
+    CodecCheckHook().before_run(made)
+    assert data.pipeline.transforms[0].codec is codec
+    assert made._val_loop.dataloader.dataset.dataset.pipeline.transforms[0].codec is codec
+    assert metric.codec is codec
+    assert checked == [data]
+    CodecCheckHook().before_run(made)
+    assert checked == [data]
+    with pytest.raises(ValueError, match=r'no codec, and neither has model\.head'):
+        CodecCheckHook().before_run(runner(None, dataset(None)))
+
+
+def test_rows_are_checked_with_the_shared_codec(tmp_path):
+    (tmp_path / 'train.csv').write_text('file,age\na.png,20\nb.png,130\n')
+    for name in ('a.png', 'b.png'):
+        Image.new('RGB', (4, 4)).save(tmp_path / name)
+    data = AgeDataset('train.csv', str(tmp_path), pipeline=[dict(type='EncodeLabelDistribution')])
+    with pytest.raises(
+        ValueError, match=r'train\.csv:3: value 130 lies outside the label set 1 to 85'
+    ):
+        CodecCheckHook().before_run(runner(GaussianLabelCodec(), data))
 
 
 def test_a_loss_on_the_value_refuses_mixup():

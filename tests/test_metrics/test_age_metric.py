@@ -120,7 +120,7 @@ def test_errors():
     with pytest.raises(ValueError, match='there is no prediction'):
         AgeMetric().evaluate(0)
     with pytest.raises(ValueError, match='needs a codec'):
-        AgeMetric(decode=['median'])
+        AgeMetric(decode=['median']).process(None, [dict(gt_value=3.0, pred_value=3.0)])
     with pytest.raises(ValueError, match='at least 0 years'):
         AgeMetric(cs=[-1])
     with pytest.raises(ValueError, match=r'\(2,\) and \(3,\)'):

@@ -1,7 +1,7 @@
 # Aligned and cropped face chips of 200 px, seen at 64 px. The folder holds images/, train.csv and
-# val.csv (column `file`); tools/make_splits.py makes such files.
+# val.csv (column `file`); tools/make_splits.py makes such files. The codec stands in the head alone:
+# CodecCheckHook shares it.
 data_root = '{{$DLDL_DATA_ROOT:data/utkface}}'
-codec = dict(type='GaussianLabelCodec', start=1, stop=116, step=1, sigma=3.0, decode='expectation')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma'))
 img_size = 64
 
@@ -15,14 +15,14 @@ train_pipeline = [
     ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='ColorJitter', brightness=0.2, contrast=0.2, saturation=0.2),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='CenterCrop', crop_size=180),
     dict(type='Resize', scale=(img_size, img_size)),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
 
@@ -53,5 +53,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='AgeMetric', codec=codec, decode=('median', 'argmax'))
+val_evaluator = dict(type='AgeMetric', decode=('expectation', 'median', 'argmax'))
 test_evaluator = val_evaluator

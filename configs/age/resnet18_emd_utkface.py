@@ -1,0 +1,4 @@
+# Squared earth mover's distance in place of the KL divergence.
+_base_ = './resnet18_dldl_utkface.py'
+
+model = dict(head=dict(losses=[dict(type='LabelDistributionDistanceLoss', distance='emd')]))

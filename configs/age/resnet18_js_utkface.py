@@ -1,0 +1,4 @@
+# Jensen-Shannon divergence in place of the KL divergence.
+_base_ = './resnet18_dldl_utkface.py'
+
+model = dict(head=dict(losses=[dict(type='LabelDistributionDistanceLoss', distance='js')]))

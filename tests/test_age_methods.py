@@ -1,0 +1,72 @@
+"""Every age method by config: it differs from the shared recipe in the head only, trains and predicts."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+import dldl_mm.cls  # noqa: F401
+
+AGE = Path(__file__).parents[1] / 'configs' / 'age'
+METHODS = [path.name.split('_')[1] for path in sorted(AGE.glob('resnet18_*_utkface.py'))]
+NO_DISTRIBUTION = {'l1', 'l2', 'epsilon', 'or-cnn'}
+
+
+def load(method):
+    return Config.fromfile(AGE / f'resnet18_{method}_utkface.py')
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_only_the_head_differs(method):
+    cfg, recipe = load(method), load('dldl')
+    for config in (cfg, recipe):
+        del config.model['head']
+    hooks = [hook for hook in cfg.custom_hooks if hook.type != 'AdaptiveSigmaHook']
+    assert hooks == recipe.custom_hooks
+    cfg.custom_hooks = hooks
+    assert cfg.to_dict() == recipe.to_dict()
+
+
+def tiny(method, work_dir):
+    """The method's config with a small backbone and rendered faces in place of the files."""
+    cfg = load(method)
+    cfg.model.backbone.update(stem_channels=8, base_channels=8)
+    cfg.model.head.in_channels = 64
+    for name in ('train', 'val', 'test'):
+        loader = cfg[f'{name}_dataloader']
+        pipeline = loader.dataset.pipeline[1:]  # nothing to load from a file
+        loader.dataset = dict(type='SyntheticFaces', num_samples=6, img_size=200, pipeline=pipeline)
+        loader.update(batch_size=6, num_workers=0, persistent_workers=False)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
+    cfg.param_scheduler = None
+    cfg.default_hooks.checkpoint.update(interval=5, save_last=False)
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_a_training_step_and_a_prediction(method, tmp_path):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        runner = Runner.from_cfg(tiny(method, tmp_path))
+        before = runner.model.head.fc.weight.detach().clone()
+        runner.train()
+        loss = runner.message_hub.get_scalar('train/loss').current()
+        assert math.isfinite(loss)
+        assert not torch.equal(before, runner.model.head.fc.weight)
+        assert all(p.isfinite().all() for p in runner.model.parameters())
+        batch = next(iter(runner.val_dataloader))
+        with torch.no_grad():
+            samples = runner.model.eval().val_step(batch)
+    for sample in samples:
+        assert 1 <= sample.pred_value <= 116
+        assert ('pred_score' in sample) == (method not in NO_DISTRIBUTION)
+        if 'pred_score' in sample:
+            assert sample.pred_score.shape == (116,)
+            assert sample.pred_score.sum().item() == pytest.approx(1, abs=1e-5)
+    scores = runner.message_hub.log_scalars
+    assert scores['val/age/mae'].current() > 0
+    assert ('val/age/nll' in scores) == (method not in NO_DISTRIBUTION)
