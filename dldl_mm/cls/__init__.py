@@ -6,6 +6,7 @@ import dldl_mm.hooks
 import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
+from dldl_mm.cls.head_pose_heads import HopenetHead, RotationHead
 from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
@@ -15,10 +16,12 @@ from dldl_mm.cls.zfnet import ZFNet
 
 __all__ = [
     'GlobalMaxPooling',
+    'HopenetHead',
     'LabelDistributionHead',
     'LabelDistributionInferencer',
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
+    'RotationHead',
     'VOCMultiLabel',
     'ZFNet',
 ]

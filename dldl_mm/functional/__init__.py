@@ -14,9 +14,11 @@ from dldl_mm.functional.grid import point_distribution, product_distribution, wr
 from dldl_mm.functional.multilabel import average_precision, multilabel_distribution
 from dldl_mm.functional.neighbourhood import neighbourhood_distribution
 from dldl_mm.functional.pose import (
+    facing_from_rotation,
     geodesic_angle,
     pose_error,
     pose_from_rotation,
+    rotation_from_6d,
     rotation_from_pose,
 )
 from dldl_mm.functional.scores import (
@@ -41,6 +43,7 @@ __all__ = [
     'empirical_distribution',
     'epsilon_error',
     'expectation',
+    'facing_from_rotation',
     'geodesic_angle',
     'interval',
     'kl_divergence',
@@ -57,6 +60,7 @@ __all__ = [
     'product_distribution',
     'quantile',
     'reduce_samples',
+    'rotation_from_6d',
     'rotation_from_pose',
     'standard_deviation',
     'wrap',
