@@ -90,7 +90,10 @@ class HopenetHead(_AngleHead):
             )
         if not alpha >= 0:
             raise ValueError(f'HopenetHead: alpha must not be negative, got {alpha!r}')
-        codecs = [GaussianLabelCodec(*limits, shape='one_hot') for limits in axes.values()]
+        codecs = [
+            GaussianLabelCodec(start, stop, step, shape='one_hot')
+            for start, stop, step in axes.values()
+        ]
         super().__init__(
             tuple(axes), sum(codec.num_labels for codec in codecs), in_channels, init_cfg
         )
@@ -167,7 +170,9 @@ class RotationHead(_AngleHead):
     def _get_loss(
         self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
     ) -> dict[str, Tensor]:
-        by_axis = dict(zip(self.axes, self._values(cls_score, data_samples).unbind(-1), strict=True))
+        by_axis = dict(
+            zip(self.axes, self._values(cls_score, data_samples).unbind(-1), strict=True)
+        )
         zero = torch.zeros_like(by_axis['pitch'])
         target = rotation_from_pose(torch.stack([by_axis.get(axis, zero) for axis in _AXES], -1))
         return dict(loss=geodesic_angle(self._rotation(cls_score), target).deg2rad().mean())

@@ -57,7 +57,8 @@ def test_rotation_head_minimises_the_angle_between_rotations(axes):
     # Pitch up and yaw to the left are left-handed about x and y; the last turn is the roll.
     signed = [[-p['pitch'], -p['yaw'], p['roll'] * ('roll' in axes)] for p in poses]
     truth = Rotation.from_euler('xyz', signed, degrees=True)
-    six = head(feats).detach().double().numpy() + [1, 0, 0, 0, 1, 0]
+    frontal = np.array([1, 0, 0, 0, 1, 0])
+    six = frontal + head(feats).detach().double().numpy()
     x, y = six[:, :3], six[:, 3:]
     x = x / np.linalg.norm(x, axis=-1, keepdims=True)
     y = y - (x * y).sum(-1, keepdims=True) * x

@@ -119,9 +119,7 @@ def test_geodesic_angle_and_gram_schmidt_have_the_right_gradient():
 
 
 def test_gram_schmidt_is_a_qr_decomposition():
-    vectors = torch.randn(
-        50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
-    )
+    vectors = torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     rotation = rotation_from_6d(vectors)
     columns = vectors.reshape(-1, 2, 3).mT.numpy()
     q, r = np.linalg.qr(columns)
