@@ -175,7 +175,7 @@ def read_csv(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]],
 def read_dataset(
     args: argparse.Namespace,
 ) -> tuple[list[str], list[dict[str, str]], list[str], str]:
-    """Read a data set of the package, as columns of the CSV file that :class:`AgeDataset` reads."""
+    """Read a data set of the package, as columns of a CSV file."""
     members = {name: getattr(dldl_mm.datasets, name) for name in dldl_mm.datasets.__all__}
     readers = {
         name: cls
@@ -203,6 +203,8 @@ def read_dataset(
             row['votes'] = ' '.join(f'{vote:g}' for vote in item['gt_votes'])
         if 'subject' in item:
             row['subject'] = item['subject']
+        if 'face_box' in item:
+            row.update(zip(('x1', 'y1', 'x2', 'y2'), item['face_box'], strict=True))
         row.update((k, v) for k, v in item.get('metadata', {}).items() if k not in row)
         rows.append(row)
         paths.append(item['img_path'])

@@ -7,6 +7,7 @@ import dldl_mm.losses
 import dldl_mm.metrics
 import dldl_mm.transforms  # noqa: F401
 from dldl_mm.cls.ensemble import AveragingEnsemble
+from dldl_mm.cls.head_pose_heads import HopenetHead, RotationHead
 from dldl_mm.cls.hypothesis_pooling import HypothesisPoolingClassifier
 from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
@@ -19,12 +20,14 @@ from dldl_mm.cls.zfnet import ZFNet
 __all__ = [
     'AveragingEnsemble',
     'GlobalMaxPooling',
+    'HopenetHead',
     'HypothesisPoolingClassifier',
     'LabelDistributionHead',
     'LabelDistributionInferencer',
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
     'OrdinalHead',
+    'RotationHead',
     'VOCMultiLabel',
     'ZFNet',
 ]

@@ -116,6 +116,14 @@ def stack_values(data_samples: list[DataSample], device: torch.device) -> Tensor
     return torch.stack(values).to(device)
 
 
+def with_values(values: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
+    """The data samples, or new ones, with their ``pred_value``."""
+    samples = [DataSample() for _ in values] if data_samples is None else data_samples
+    for sample, value in zip(samples, values, strict=True):
+        sample.set_field(value, 'pred_value')
+    return samples
+
+
 def _summary(labels: Tensor) -> str:
     labels = labels.reshape(len(labels), -1)
     ends = [', '.join(f'{number:g}' for number in row) for row in (labels[0], labels[-1])]

@@ -8,7 +8,7 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from dldl_mm.cls._codec_head import CodecHead, DistributionHead, stack_values
+from dldl_mm.cls._codec_head import CodecHead, DistributionHead, stack_values, with_values
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, build_value_codec
 from dldl_mm.registry import MODELS
 
@@ -122,7 +122,4 @@ class LabelRegressionHead(CodecHead):
         values = self.center + self.half_range * cls_score.float().tanh()
         if values.shape[-1] == 1:
             values = values.squeeze(-1)
-        samples = [DataSample() for _ in values] if data_samples is None else data_samples
-        for sample, value in zip(samples, values, strict=True):
-            sample.set_field(value, 'pred_value')
-        return samples
+        return with_values(values, data_samples)

@@ -35,9 +35,11 @@ from dldl_mm.functional.ordinal import (
 )
 from dldl_mm.functional.penalties import concentration, rank_violation, residue_entropy
 from dldl_mm.functional.pose import (
+    facing_from_rotation,
     geodesic_angle,
     pose_error,
     pose_from_rotation,
+    rotation_from_6d,
     rotation_from_pose,
 )
 from dldl_mm.functional.scores import (
@@ -80,6 +82,7 @@ __all__ = [
     'exceedance',
     'expectation',
     'expected_calibration_error',
+    'facing_from_rotation',
     'frequency_weighted_iou',
     'geodesic_angle',
     'intersection_over_union',
@@ -103,6 +106,7 @@ __all__ = [
     'rank_violation',
     'reduce_samples',
     'residue_entropy',
+    'rotation_from_6d',
     'rotation_from_pose',
     'squared_emd',
     'squared_hellinger',

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dldl_mm.functional.grid import wrap
 
-__all__ = ['geodesic_angle', 'pose_error', 'pose_from_rotation', 'rotation_from_pose']
+__all__ = [
+    'facing_from_rotation',
+    'geodesic_angle',
+    'pose_error',
+    'pose_from_rotation',
+    'rotation_from_6d',
+    'rotation_from_pose',
+]
 
 
 def rotation_from_pose(pose: Tensor) -> Tensor:
@@ -70,23 +78,66 @@ def pose_from_rotation(rotation: Tensor) -> Tensor:
     return torch.where(pose[..., :1].abs() > 90, other, pose)
 
 
-def geodesic_angle(rotation: Tensor, other: Tensor) -> Tensor:
-    r"""Angle of the rotation that leads from one rotation to the other.
+def facing_from_rotation(rotation: Tensor) -> Tensor:
+    r"""Pitch and yaw of the direction in which a head looks, :math:`R\,e_z`, whatever its roll.
 
-    .. math:: \theta = \arccos \frac{\mathrm{tr}(R_1 R_2^\top) - 1}{2}
-
-    computed as :math:`2 \arcsin(\|R_1 - R_2\|_F / 2 \sqrt 2)`, which keeps its digits near 0, where
-    the arc cosine has none left.
+    Of a head without roll they are those of :func:`rotation_from_pose`.
 
     Args:
         rotation: (N, 3, 3) rotation matrices.
-        other: (N, 3, 3) rotation matrices.
+
+    Returns:
+        (N, 2) degrees: pitch in [-90, 90], yaw in [-180, 180]. At a pitch of ±90° the yaw is not
+        determined.
+    """
+    rotation = rotation.to(torch.promote_types(rotation.dtype, torch.float32))
+    x, y, z = rotation[..., 2].unbind(-1)
+    return torch.stack([torch.atan2(y, torch.hypot(x, z)), torch.atan2(-x, z)], -1).rad2deg()
+
+
+def rotation_from_6d(vectors: Tensor) -> Tensor:
+    r"""Rotation whose first two columns are two vectors, orthonormalised by Gram-Schmidt.
+
+    .. math:: r_1 = \frac{a_1}{\|a_1\|}, \quad
+              r_2 = \frac{a_2 - (r_1 \cdot a_2)\, r_1}{\|a_2 - (r_1 \cdot a_2)\, r_1\|}, \quad
+              r_3 = r_1 \times r_2
+
+    (Zhou et al., CVPR 2019): six numbers without the jumps that three angles have.
+
+    Args:
+        vectors: (N, 6) numbers, :math:`a_1` and :math:`a_2` one after the other. Differentiable.
+
+    Returns:
+        (N, 3, 3) rotation matrices, float32, or float64 for float64 vectors.
+    """
+    first, second = vectors.to(torch.promote_types(vectors.dtype, torch.float32)).chunk(2, -1)
+    first = F.normalize(first, dim=-1)
+    second = F.normalize(second - (first * second).sum(-1, keepdim=True) * first, dim=-1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+
+
+def geodesic_angle(rotation: Tensor, other: Tensor) -> Tensor:
+    r"""Angle of the rotation that leads from one rotation to the other.
+
+    .. math:: \theta = \arccos \frac{\mathrm{tr}\, D - 1}{2}, \quad D = R_1 R_2^\top
+
+    computed from both its sine and its cosine,
+    :math:`\mathrm{atan2}(\|D - D^\top\|_F / \sqrt 2,\ \mathrm{tr}\, D - 1)`, which keeps its digits
+    and has a finite gradient everywhere, also at 0° and 180°, where that of the arc cosine is
+    infinite.
+
+    Args:
+        rotation: (N, 3, 3) rotation matrices. Differentiable.
+        other: (N, 3, 3) rotation matrices. Differentiable.
 
     Returns:
         (N,) degrees in [0, 180].
     """
-    chord = (rotation - other).square().sum((-2, -1)).sqrt() / 8**0.5
-    return 2 * chord.clamp(max=1).asin().rad2deg()
+    # Not a matrix product, which autocast and TF32 would round.
+    difference = (rotation.unsqueeze(-2) * other.unsqueeze(-3)).sum(-1)
+    twice_sine = torch.linalg.vector_norm(difference - difference.mT, dim=(-2, -1)) / 2**0.5
+    twice_cosine = difference.diagonal(dim1=-2, dim2=-1).sum(-1) - 1
+    return torch.atan2(twice_sine, twice_cosine).rad2deg()
 
 
 def pose_error(pred: Tensor, target: Tensor) -> Tensor:

@@ -259,6 +259,8 @@ class CropFaceBox(BaseTransform):
 
 def _cut(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
     """A part of an image; where it leaves the image the border pixels are repeated."""
+    if min(left, top) >= 0 and left + width <= image.shape[1] and top + height <= image.shape[0]:
+        return image[top : top + height, left : left + width]  # many times faster
     columns = np.clip(np.arange(left, left + width), 0, image.shape[1] - 1)
     rows = np.clip(np.arange(top, top + height), 0, image.shape[0] - 1)
     return image[rows[:, None], columns]

@@ -4,11 +4,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from dldl_mm.functional import (
+    facing_from_rotation,
     geodesic_angle,
     point_distribution,
     pose_error,
     pose_from_rotation,
     product_distribution,
+    rotation_from_6d,
     rotation_from_pose,
     wrap,
 )
@@ -81,6 +83,62 @@ def test_geodesic_angle_is_scipys_magnitude():
     np.testing.assert_allclose(angle.numpy(), expected, atol=1e-6)
     small = rotation_from_pose(torch.tensor([0.0, 1e-6, 0.0], dtype=torch.float64))
     assert geodesic_angle(small, torch.eye(3).double()).item() == pytest.approx(1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize('degrees', [1e-7, 1.0, 90.0, 179.0, 180.0 - 1e-7])
+def test_geodesic_angle_keeps_its_digits_and_its_slope(degrees):
+    axis = np.array([0.48, -0.6, 0.64])
+    start = Rotation.random(random_state=4).as_matrix()
+    angle = torch.tensor(degrees, dtype=torch.float64, requires_grad=True)
+    # Rodrigues' formula, so that the angle is a variable.
+    cross = torch.from_numpy(np.cross(np.eye(3), axis))
+    turn = torch.eye(3).double() + angle.deg2rad().sin() * cross
+    turn = turn + (1 - angle.deg2rad().cos()) * cross @ cross
+    found = geodesic_angle(turn @ torch.from_numpy(start), torch.from_numpy(start))
+    found.backward()
+    assert found.item() == pytest.approx(degrees, abs=1e-12)
+    assert angle.grad.item() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize('pose', [(0.0, 0.0, 0.0), (0.0, 180.0, 0.0), (180.0, 0.0, 0.0)])
+def test_geodesic_angle_has_a_finite_gradient_at_both_ends(pose):
+    rotation = rotation_from_pose(torch.tensor(pose, dtype=torch.float64)).requires_grad_()
+    angle = geodesic_angle(rotation, torch.eye(3).double())
+    angle.backward()
+    assert angle.item() in (pytest.approx(0), pytest.approx(180))
+    assert rotation.grad.isfinite().all()
+
+
+def test_geodesic_angle_and_gram_schmidt_have_the_right_gradient():
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(4, 6, dtype=torch.float64, generator=generator).requires_grad_()
+    target = rotation_from_pose(poses(4))
+    assert torch.autograd.gradcheck(
+        lambda x: geodesic_angle(rotation_from_6d(x), target), (vectors,)
+    )
+
+
+def test_gram_schmidt_is_a_qr_decomposition():
+    vectors = torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rotation = rotation_from_6d(vectors)
+    columns = vectors.reshape(-1, 2, 3).mT.numpy()
+    q, r = np.linalg.qr(columns)
+    q = q * np.sign(r.diagonal(axis1=1, axis2=2))[:, None]
+    np.testing.assert_allclose(rotation[..., :2].numpy(), q, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(rotation.numpy()), 1, atol=1e-12)
+    # The columns of a rotation, of any lengths, give it back.
+    exact = Rotation.random(20, random_state=5).as_matrix()
+    lengths = np.array([3.0, 0.2])
+    six = torch.from_numpy((exact[..., :2] * lengths).transpose(0, 2, 1).reshape(20, 6))
+    np.testing.assert_allclose(rotation_from_6d(six).numpy(), exact, atol=1e-12)
+
+
+def test_facing_is_pitch_and_yaw_whatever_the_roll():
+    pose = poses(100)
+    facing = facing_from_rotation(rotation_from_pose(pose * torch.tensor([1.0, 1.0, 0.0])))
+    torch.testing.assert_close(facing, pose[:, :2])
+    turned = facing_from_rotation(rotation_from_pose(torch.tensor([20.0, 0.0, 90.0]).double()))
+    torch.testing.assert_close(turned, torch.tensor([0.0, 20.0], dtype=torch.float64))
 
 
 def test_pose_error_wraps_by_a_full_turn_only():

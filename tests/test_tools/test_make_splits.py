@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dldl_mm.datasets import AgeDataset, UTKFace, check_disjoint
+from dldl_mm.datasets import AgeDataset, HeadPoseDataset, Pointing04, UTKFace, check_disjoint
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location('make_splits', ROOT / 'tools' / 'make_splits.py')
@@ -166,6 +166,28 @@ def test_reader(tmp_path):
         dataset = cls('folds.csv', data_root=str(tmp_path), data_prefix='images', where={'fold': 2})
         assert dataset.split_hash == record['parts']['2']['hash']
         assert dataset.get_data_info(0)['metadata']['gender'] in '01'
+
+
+def test_person_exclusive_folds_of_head_poses_keep_the_face_boxes(tmp_path):
+    for person in (1, 2, 3):
+        for k, yaw in enumerate((-15, 0, 15)):
+            path = tmp_path / f'Person{person:02d}' / f'person{person:02d}1{k:02d}+30{yaw:+d}.jpg'
+            path.parent.mkdir(exist_ok=True)
+            Image.new('RGB', (64, 48), (person * 50, k * 50, 0)).save(path)
+            path.with_suffix('.txt').write_text(f'{path.name}\n\nFace\n{30 + k}\n20\n10\n12\n')
+    out = str(tmp_path / 'folds.csv')
+    args = ['--reader', 'Pointing04', '--options', f'data_root={tmp_path}', '--out', out]
+    args += ['--value', 'pitch', 'yaw', '--scheme', 'kfold', '--folds', '3', '--group', 'subject']
+    assert make_splits.main(args) == 0
+    record = json.loads((tmp_path / 'folds.json').read_text())
+    for fold, part in record['parts'].items():
+        for cls in (Pointing04, HeadPoseDataset):
+            dataset = cls(ann_file='folds.csv', data_root=str(tmp_path), where={'fold': fold})
+            assert dataset.split_hash == part['hash']
+            items = [dataset.get_data_info(k) for k in range(3)]
+            assert len({item['subject'] for item in items}) == 1
+            boxes = [item['face_box'] for item in items]
+            assert boxes == [[25.0 + k, 14.0, 35.0 + k, 26.0] for k in range(3)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ img_size = 64
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='CropFaceBox', margin=0.2, size=img_size, jitter=0.08),
+    dict(type='CropFaceBox', margin=0.2, size=img_size, jitter=0.1),
+    dict(type='RandomRotateHeadPose', max_angle=8),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='FlipHeadPose'),
     dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
@@ -23,7 +24,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=32,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
