@@ -43,6 +43,7 @@ def tiny(method, work_dir):
         loader.update(batch_size=6, num_workers=0, persistent_workers=False)
     cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
     cfg.param_scheduler = None
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if 'Visualization' not in hook.type]
     cfg.default_hooks.checkpoint.update(interval=5, save_last=False)
     cfg.work_dir = str(work_dir)
     return cfg

@@ -89,7 +89,9 @@ def test_rows_are_checked_with_the_shared_codec(tmp_path):
     (tmp_path / 'train.csv').write_text('file,age\na.png,20\nb.png,130\n')
     for name in ('a.png', 'b.png'):
         Image.new('RGB', (4, 4)).save(tmp_path / name)
-    data = AgeDataset('train.csv', str(tmp_path), pipeline=[dict(type='EncodeLabelDistribution')])
+    data = AgeDataset(
+        'train.csv', data_root=str(tmp_path), pipeline=[dict(type='EncodeLabelDistribution')]
+    )
     with pytest.raises(
         ValueError, match=r'train\.csv:3: value 130 lies outside the label set 1 to 85'
     ):

@@ -22,3 +22,10 @@ def test_refuses_what_it_cannot_encode():
         transform.check_annotation(dict(gt_value=90.0))
     with pytest.raises(ValueError, match="no 'gt_value'"):
         transform(dict(img_path='a.jpg'))
+
+
+def test_without_a_codec_it_waits_for_the_one_of_the_head():
+    transform = TRANSFORMS.build(dict(type='EncodeLabelDistribution'))
+    transform.check_annotation(dict(gt_value=900.0))
+    with pytest.raises(ValueError, match='has no codec: give it one, or add CodecCheckHook'):
+        transform(dict(gt_value=24.7))
