@@ -1,10 +1,12 @@
 """Every age method by config: it differs from the shared recipe in the head only, trains and predicts."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -71,3 +73,14 @@ def test_a_training_step_and_a_prediction(method, tmp_path):
     scores = runner.message_hub.log_scalars
     assert scores['val/age/mae'].current() > 0
     assert ('val/age/nll' in scores) == (method not in NO_DISTRIBUTION)
+
+
+def test_every_method_is_listed():
+    metafile = yaml.safe_load((AGE / 'metafile.yml').read_text())
+    collections = {collection['Name'] for collection in metafile['Collections']}
+    listed = {model['Config'] for model in metafile['Models']}
+    assert listed == {f'configs/age/resnet18_{method}_utkface.py' for method in METHODS}
+    assert {model['In Collection'] for model in metafile['Models']} == collections
+    page = (AGE.parents[1] / 'docs' / 'methods.md').read_text()
+    linked = set(re.findall(r'\(\.\./configs/age/resnet18_(.+)_utkface\.py\)', page))
+    assert linked == set(METHODS)

@@ -19,7 +19,7 @@ def residue_entropy(
     .. math:: -\sum_k (r_k + \varepsilon) \ln (r_k + \varepsilon), \quad r_k = p_k\, [p_k < p_y]
 
     with :math:`p_y` at the label nearest to the true value: the residue loss of adaptive mean-residue
-    learning (Zhao et al., 2020). N samples, K labels.
+    learning (Zhao et al., ICME 2022). N samples, K labels.
 
     Args:
         logits: (N, K) unnormalised scores. Differentiable.

@@ -47,7 +47,7 @@ class ResidueLoss(LabelDistributionLoss):
 
     See :func:`~dldl_mm.functional.residue_entropy`. With cross-entropy,
     ``ExpectationLoss(norm='l2', loss_weight=0.2)`` and ``loss_weight=0.25``, adaptive mean-residue
-    learning (AMR, Zhao et al., 2020).
+    learning (AMR, Zhao et al., ICME 2022).
 
     Args:
         epsilon: What keeps the logarithm finite, in probability.
