@@ -83,7 +83,7 @@ def test_train_resume_test_and_browse(run_tool, tmp_path):
         'test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *changed
     )
     assert done.code == 2
-    assert 'stop is 90.0 in model.head, but 85.0 in' in done.err
+    assert 'was trained with the label set (1) to (85) of 85 labels' in done.err
 
 
 def test_browse_dataset(run_tool, tmp_path):
@@ -179,7 +179,10 @@ def test_mistakes_in_the_data_end_before_training(name, run_tool, faces, tmp_pat
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['model.head.codec.sigma=5'], 'sigma is 5.0 in model.head, but 3.0 in train_dataloader'),
+        (
+            ['val_evaluator.codec.type=GaussianLabelCodec'],
+            'stop is 116.0 in model.head, but 85.0 in val_evaluator',
+        ),
         (['model.head.codec.step=0'], 'step must be greater than 0, got 0'),
         (['model.head.codec.stop=0'], 'stop must be greater than start'),
         (['model.head.codec.decode=mean'], "unknown decoding rule 'mean'"),
@@ -203,16 +206,10 @@ def test_options_instead_of_errors(run_tool, faces, tmp_path):
     cfg = tmp_path / 'clip.py'
     cfg.write_text(f"""
 _base_ = {str(CSV)!r}
-codec = dict(_base_.codec, clip=True)
-encode = dict(type='EncodeLabelDistribution', codec=codec)
-train_dataloader = dict(dataset=dict(
-    on_bad_image='skip', pipeline=[*_base_.train_pipeline[:-2], encode, _base_.pack]))
-val_dataloader = dict(dataset=dict(
-    on_bad_image='skip', pipeline=[*_base_.test_pipeline[:-2], encode, _base_.pack]))
+train_dataloader = dict(dataset=dict(on_bad_image='skip'))
+val_dataloader = dict(dataset=dict(on_bad_image='skip'))
 test_dataloader = val_dataloader
-model = dict(head=dict(codec=codec))
-val_evaluator = dict(codec=codec)
-test_evaluator = val_evaluator
+model = dict(head=dict(codec=dict(clip=True)))
 """)
     done = run_tool(
         *('train', cfg, '--data-root', faces, '--work-dir', tmp_path / 'w', '--cfg-options', *TINY),

@@ -1,5 +1,6 @@
 # Face images at 224 px, for any annotated set: a config names the reader and its files.
 data_root = '{{$DLDL_DATA_ROOT:data/age}}'
+# For the head, which CodecCheckHook shares with pipelines and metric.
 codec = dict(type='GaussianLabelCodec', start=1, stop=85, step=1, sigma=2.0, decode='expectation')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma', 'subject'))
 
@@ -7,13 +8,13 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', scale=224, crop_ratio_range=(0.7, 1.0)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(224, 224)),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
 
@@ -36,5 +37,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='AgeMetric', codec=codec, decode=('median', 'argmax'))
+val_evaluator = dict(type='AgeMetric', decode=('median', 'argmax'))
 test_evaluator = val_evaluator

@@ -1,13 +1,14 @@
 # Rendered faces, drawn by the workers; no file is needed.
+# For the head, which CodecCheckHook shares with pipelines and metric.
 codec = dict(type='GaussianLabelCodec', start=1, stop=85, step=1, sigma=3.0, decode='expectation')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value', 'gt_sigma'))
 
 train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
-test_pipeline = [dict(type='EncodeLabelDistribution', codec=codec), pack]
+test_pipeline = [dict(type='EncodeLabelDistribution'), pack]
 
 train_dataloader = dict(
     batch_size=64,
@@ -24,5 +25,5 @@ val_dataloader = dict(
     dataset=dict(type='SyntheticFaces', split='val', num_samples=500, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='AgeMetric', codec=codec, decode=('median', 'argmax'))
+val_evaluator = dict(type='AgeMetric', decode=('median', 'argmax'))
 test_evaluator = val_evaluator
