@@ -8,7 +8,7 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from dldl_mm.cls._codec_head import CodecHead
+from dldl_mm.cls._codec_head import CodecHead, with_values
 from dldl_mm.codecs import BaseLabelCodec, GaussianLabelCodec, build_codec
 from dldl_mm.functional import (
     conditional_distribution,
@@ -107,10 +107,9 @@ class OrdinalHead(CodecHead):
             scores = cumulative_distribution(logits)
         counts = (beyond > 0.5).sum(-1)
         values = self.codec.labels.to(logits)[counts]
-        samples = [DataSample() for _ in counts] if data_samples is None else data_samples
-        for sample, count, value in zip(samples, counts, values, strict=True):
+        samples = with_values(values, data_samples)
+        for sample, count in zip(samples, counts, strict=True):
             sample.set_pred_label(count)
-            sample.set_field(value, 'pred_value')
         if scores is not None:
             stds = self.codec.std(scores)
             for sample, score, std in zip(samples, scores, stds, strict=True):
