@@ -19,7 +19,7 @@ class AdaptiveSigmaHook(Hook):
         ValueError: The model has no such loss.
     """
 
-    def before_train(self, runner: Runner) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Refuse a model without such a loss."""
         if not self._losses(runner):
             raise ValueError('AdaptiveSigmaHook: the model has no AdaptiveSigmaKLLoss')
