@@ -124,7 +124,9 @@ def test_convention_of_decode_heads(batch, name):
         (loss(logits, labels, weight, reduction_override='none'), 0.4 * pixels * weight),
         (loss(logits, torch.where(labels == 255, 0, labels), ignore_index=0).isfinite(), True),
     ]:
-        torch.testing.assert_close(torch.as_tensor(found), torch.as_tensor(expected), rtol=1e-6, atol=0)
+        torch.testing.assert_close(
+            torch.as_tensor(found), torch.as_tensor(expected), rtol=1e-6, atol=0
+        )
     all_void = torch.full_like(labels, 255)
     logits.requires_grad_()
     loss(logits, all_void).backward()
@@ -150,6 +152,6 @@ def test_bad_calls(batch):
     loss = MODELS.build(dict(type='LabelRelaxationLoss'))
     with pytest.raises(ValueError, match="avg_factor cannot be used with reduction='sum'"):
         loss(logits, labels, avg_factor=3, reduction_override='sum')
+    labels[0, -1, -1] = 9
     with pytest.raises(ValueError, match=r'label 9 in 1 pixel\(s\) is neither a class'):
-        labels[0, -1, -1] = 9
         loss(logits, labels)

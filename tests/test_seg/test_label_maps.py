@@ -31,7 +31,7 @@ def write(path, array, palette=False):
     path.parent.mkdir(exist_ok=True)
     image = Image.fromarray(array)
     if palette:
-        image.putpalette(sum(PALETTE, []))
+        image.putpalette(np.uint8(PALETTE).tobytes())
     image.save(path)
 
 
@@ -88,7 +88,7 @@ def test_void_must_be_the_ignored_label(folder):
 
 def test_colour_mask_is_refused(folder):
     write(folder / 'ann' / '0.png', np.zeros((4, 6, 3), np.uint8))
-    with pytest.raises(ValueError, match='ann/0.png: expected one class index per pixel .* RGB'):
+    with pytest.raises(ValueError, match=r'ann/0.png: expected one class index per pixel .* RGB'):
         check(load(folder))
 
 
@@ -111,7 +111,7 @@ def test_sizes_must_agree(folder):
 def test_missing_and_broken_files(folder):
     dataset = load(folder)
     (folder / 'ann' / '1.png').write_bytes(b'not a picture')
-    with pytest.raises(ValueError, match='ann/1.png: the label map or its image cannot be read'):
+    with pytest.raises(ValueError, match=r'ann/1.png: the label map or its image cannot be read'):
         check(dataset)
     (folder / 'ann' / '1.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'no file .*ann/1.png \(seg_map_path\)'):
@@ -151,7 +151,7 @@ def test_hook_looks_into_wrapped_data_sets_of_every_loop(folder, tmp_path):
     hook = HOOKS.build(dict(type='LabelMapCheckHook'))
     hook.before_run(runner)
     runner._test_loop = loop(ConcatDataset([good, bad]))
-    with pytest.raises(FileNotFoundError, match='the test data set has no file .*no_such'):
+    with pytest.raises(FileNotFoundError, match=r'the test data set has no file .*no_such'):
         hook.before_run(runner)
     # A model without a decode head is none of its business.
     hook.before_run(SimpleNamespace(model=SimpleNamespace()))
