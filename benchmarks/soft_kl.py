@@ -3,6 +3,7 @@
     python benchmarks/soft_kl.py                          # CPU, 2 threads
     python benchmarks/soft_kl.py --device cuda            # GPU, float32 and bfloat16
     python benchmarks/soft_kl.py --camvid data/camvid --voc data/VOCdevkit/VOC2007
+    python benchmarks/soft_kl.py --shapes --models fcn-r50 segformer-b0    # whole training steps
 
 Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
 ``dense`` is the soft target built by one-hot, convolution and division, and ``F.kl_div``; ``eager``
@@ -10,6 +11,10 @@ and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a ca
 round after round, and the medians are compared. The peak memory above the inputs is measured once per
 form, on a CPU as the rise of the resident set in a process of its own (Linux), on CUDA by torch's
 allocator; it is given in multiples of the logits, the gradient included.
+
+Whole training steps (``--models``) are those of mmsegmentation's models, with its own cross-entropy
+(``mmseg``) and with ``NeighbourhoodKLLoss`` (``auto``) in all heads: forward, losses, backward and
+optimiser, without loading of data; bfloat16 is autocast.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import functools
 import importlib
 import importlib.util
 import os
@@ -36,6 +42,10 @@ from dldl_mm.ops import soft_kl
 
 SHAPES = {'A': (4, 21, 512, 512), 'B': (2, 19, 512, 1024), 'C': (2, 150, 512, 512)}
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+MODELS = {
+    'fcn-r50': 'fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'segformer-b0': 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+}
 FORMS = ('hard', 'mmseg', 'dense', 'eager', 'triton')
 FIELDS = (
     'date',
@@ -132,19 +142,23 @@ def form_function(form: str) -> Callable[[Tensor, Tensor], Tensor] | str:
     return lambda logits, labels: soft_kl(logits, labels, impl=form)
 
 
-def step(function: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> float:
-    """Milliseconds of one forward and backward pass."""
-    logits.grad = None
-    if logits.is_cuda:
+def elapsed_ms(function: Callable[[], object], cuda: bool) -> float:
+    if cuda:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
-        function(logits, labels).backward()
+        function()
         end.record()
         torch.cuda.synchronize()
         return start.elapsed_time(end)
     begin = time.perf_counter()
-    function(logits, labels).backward()
+    function()
     return 1e3 * (time.perf_counter() - begin)
+
+
+def step(function: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> float:
+    """Milliseconds of one forward and backward pass."""
+    logits.grad = None
+    return elapsed_ms(lambda: function(logits, labels).backward(), logits.is_cuda)
 
 
 def resident_bytes(field: str) -> int:
@@ -257,12 +271,78 @@ def measure(case: str, dtype: str, arguments: argparse.Namespace) -> list[dict[s
     return rows
 
 
+def measure_model(name: str, dtype: str, arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """Whole training steps of one model, with one loss and the other in turns."""
+    importlib.import_module('dldl_mm.seg')
+    from mmengine.hub import get_config
+    from mmengine.model import revert_sync_batchnorm
+    from mmengine.registry import DefaultScope
+    from mmengine.structures import PixelData
+    from mmseg.registry import MODELS as REGISTRY
+    from mmseg.structures import SegDataSample
+
+    from dldl_mm.losses import NeighbourhoodKLLoss
+
+    device = torch.device(arguments.device)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = REGISTRY.build(get_config(f'mmseg::{MODELS[name]}').model)
+    model = revert_sync_batchnorm(model).to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    size = (arguments.crop, arguments.crop)
+    shape = (arguments.batch, model.num_classes, *size)
+    images = torch.randn(arguments.batch, 3, *size, device=device)
+    samples = [
+        SegDataSample(
+            gt_sem_seg=PixelData(data=label[None].to(device)), metainfo=dict(img_shape=size)
+        )
+        for label in synthetic_labels(shape)
+    ]
+    heads = [head for head in (model.decode_head, getattr(model, 'auxiliary_head', None)) if head]
+    losses = {
+        'mmseg': [head.loss_decode for head in heads],
+        'auto': [NeighbourhoodKLLoss(loss_weight=head.loss_decode.loss_weight) for head in heads],
+    }
+
+    def train(form: str) -> None:
+        for head, loss in zip(heads, losses[form], strict=True):
+            head.loss_decode = loss
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == 'bfloat16'):
+            total, _ = model.parse_losses(model.loss(images, samples))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+
+    times: dict[str, list[float]] = {form: [] for form in losses}
+    for turn in range(arguments.repeats + 1):
+        for form in losses:
+            elapsed = elapsed_ms(functools.partial(train, form), device.type == 'cuda')
+            if turn:
+                times[form].append(elapsed)
+    medians = {form: statistics.median(found) for form, found in times.items()}
+    return [
+        {
+            **environment(device),
+            'case': f'step {name}',
+            'shape': 'x'.join(map(str, images.shape)),
+            'dtype': dtype,
+            'form': form,
+            'median_ms': f'{medians[form]:.3f}',
+            'min_ms': f'{min(times[form]):.3f}',
+            'to_mmseg': f'{medians[form] / medians["mmseg"]:.3f}',
+        }
+        for form in losses
+    ]
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--threads', type=int, default=2, help='of the CPU')
     parser.add_argument('--repeats', type=int, default=9)
     parser.add_argument('--shapes', nargs='*', choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument('--models', nargs='*', choices=list(MODELS), default=[])
+    parser.add_argument('--crop', type=int, default=512, help='side of the images of --models')
+    parser.add_argument('--batch', type=int, default=4, help='images per step of --models')
     parser.add_argument('--dtypes', nargs='+', choices=list(DTYPES))
     parser.add_argument('--camvid', type=Path, help='folder with ann_dir/train/*.png')
     parser.add_argument('--voc', type=Path, help='folder with SegmentationClass/*.png')
@@ -291,11 +371,21 @@ def main() -> None:
     with out.open('w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, FIELDS, restval='', lineterminator='\n')
         writer.writeheader()
-        for case in [*arguments.shapes, *real]:
+        for case in [*arguments.shapes, *real, *arguments.models]:
             for dtype in dtypes:
-                for row in measure(case, dtype, arguments):
+                function = measure_model if case in MODELS else measure
+                for row in function(case, dtype, arguments):
                     writer.writerow(row)
-                    keys = ('case', 'dtype', 'form', 'median_ms', 'to_hard', 'peak_extra', 'note')
+                    keys = (
+                        'case',
+                        'dtype',
+                        'form',
+                        'median_ms',
+                        'to_hard',
+                        'to_mmseg',
+                        'peak_extra',
+                        'note',
+                    )
                     print(*(row.get(key, '-') for key in keys), sep='\t', flush=True)
                 file.flush()
     print(f'wrote {out}')

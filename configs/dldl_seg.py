@@ -6,6 +6,7 @@ _base_ = [
     '_base_/default_runtime_seg.py',
 ]
 
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
 default_hooks = dict(checkpoint=dict(save_best='mIoU', rule='greater'))
 val_evaluator = _base_.evaluator
 test_evaluator = _base_.evaluator

@@ -6,7 +6,8 @@ import sys
 import mmengine.registry
 import pytest
 
-import dldl_mm.cls  # noqa: F401
+import dldl_mm.cls
+import dldl_mm.seg  # noqa: F401
 
 
 def own_names():

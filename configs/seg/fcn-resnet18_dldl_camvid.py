@@ -6,9 +6,12 @@ _base_ = [
     '../_base_/default_runtime_seg.py',
 ]
 
-model = dict(
-    backbone=dict(stem_channels=16, base_channels=16),
-    decode_head=dict(in_channels=[16, 32, 64, 128], channels=64, num_classes=11),
-)
+model = dict(decode_head=dict(num_classes=11))
+max_iters = 400
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=50, end=max_iters),
+]
 val_evaluator = _base_.evaluator
 test_evaluator = _base_.evaluator

@@ -6,7 +6,7 @@ train_pipeline = [
 test_pipeline = [dict(type='PackSegInputs')]
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),

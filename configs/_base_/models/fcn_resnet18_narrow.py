@@ -1,4 +1,4 @@
-# FCN head on all stages of a ResNet-18 with half the channels: trains from scratch on a CPU.
+# FCN head on all stages of a ResNet-18 with a quarter of the channels: trains from scratch on a CPU.
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
@@ -14,16 +14,16 @@ model = dict(
     backbone=dict(
         type='ResNet',
         depth=18,
-        stem_channels=32,
-        base_channels=32,
+        stem_channels=16,
+        base_channels=16,
         norm_cfg=norm_cfg,
     ),
     decode_head=dict(
         type='FCNHead',
-        in_channels=[32, 64, 128, 256],
+        in_channels=[16, 32, 64, 128],
         in_index=(0, 1, 2, 3),
         input_transform='resize_concat',
-        channels=128,
+        channels=64,
         num_convs=1,
         kernel_size=1,
         concat_input=False,

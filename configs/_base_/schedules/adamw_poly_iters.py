@@ -1,5 +1,5 @@
 # AdamW by iterations, as mmsegmentation trains; a config that changes the length changes both.
-max_iters = 700
+max_iters = 1200
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
