@@ -64,6 +64,8 @@ setup(
     extras_require={
         'cls': ['mmpretrain>=1.2,<2'],
         'seg': ['mmsegmentation>=1.2,<2'],
+        # Not OpenCV's contributed modules, which overwrite another opencv package: docs/multilabel.md.
+        'proposals': ['scikit-learn', 'torchvision'],
     },
     cmdclass={'build_py': BuildWithMim},
     classifiers=[

@@ -6,7 +6,8 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-model = dict(head=dict(type='MultiLabelDistributionHead', codec=_base_.codec))
+codec = dict(type='MultiLabelCodec', num_classes=8, p_difficult=0.3, epsilon=0.01)
+model = dict(head=dict(type='MultiLabelDistributionHead', codec=codec))
 default_hooks = dict(checkpoint=dict(save_best='voc/mAP_all', rule='greater'))
 max_epochs = 10
 train_cfg = dict(max_epochs=max_epochs)

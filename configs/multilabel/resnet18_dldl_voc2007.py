@@ -6,7 +6,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(head=dict(type='MultiLabelDistributionHead', codec=_base_.codec))
+codec = dict(type='MultiLabelCodec', num_classes=20, p_difficult=0.3, epsilon=0.01)
+model = dict(head=dict(type='MultiLabelDistributionHead', codec=codec))
 max_epochs = 12
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = dict(total_steps=max_epochs)

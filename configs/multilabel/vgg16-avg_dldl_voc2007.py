@@ -22,7 +22,7 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
         type='MultiLabelDistributionHead',
-        codec=_base_.codec,
+        codec=dict(type='MultiLabelCodec', num_classes=20, p_difficult=0.3, epsilon=0.01),
         in_channels=512,
         losses=[dict(type='LabelDistributionKLLoss')],
     ),

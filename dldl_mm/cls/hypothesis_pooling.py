@@ -100,8 +100,9 @@ class HypothesisPoolingClassifier(ImageClassifier):
                 )
             boxes.append(torch.as_tensor(sample.gt_bboxes, dtype=inputs.dtype))
         counts = [len(part) for part in boxes]
-        image = torch.repeat_interleave(torch.tensor(counts)).to(inputs.dtype)
-        hypotheses = torch.cat([image[:, None], torch.cat(boxes)], dim=1).to(inputs.device)
+        corners = torch.cat(boxes)
+        image = torch.repeat_interleave(torch.tensor(counts)).to(corners)
+        hypotheses = torch.cat([image[:, None], corners], dim=1).to(inputs.device)
         chunks = hypotheses.split(self.chunk_size)
         if torch.is_grad_enabled() and len(chunks) > 1:
             logits = [checkpoint(self._logits, inputs, c, use_reentrant=False) for c in chunks]

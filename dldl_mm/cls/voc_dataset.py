@@ -8,6 +8,7 @@ from typing import Any
 
 from mmpretrain.datasets import VOC
 
+from dldl_mm.datasets._images import find_image_problems
 from dldl_mm.registry import DATASETS
 
 
@@ -28,8 +29,9 @@ class VOCMultiLabel(VOC):
         **kwargs: As in mmpretrain's ``VOC``.
 
     Raises:
-        FileNotFoundError: There is no such split, or an image or its annotation is missing.
-        ValueError: Names the annotation file and what is wrong with it.
+        FileNotFoundError: There is no such split, or an annotation is missing.
+        ValueError: Names the annotation file and what is wrong with it, or an image that is missing,
+            empty or truncated.
     """
 
     _fully_initialized: bool
@@ -49,15 +51,15 @@ class VOCMultiLabel(VOC):
         super().__init__(data_root, split, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Read the split's annotations and check that its images are there."""
+        """Read the split's annotations and check its images."""
         if not os.path.isfile(self.image_set_path):
             raise FileNotFoundError(
                 f'VOCMultiLabel: there is no list of images {self.image_set_path}'
             )
         infos = super().load_data_list()
-        for info in infos:
-            if not os.path.isfile(info['img_path']):
-                raise FileNotFoundError(f'VOCMultiLabel: there is no image {info["img_path"]}')
+        paths = [info['img_path'] for info in infos]
+        for index, problem in find_image_problems(paths).items():
+            raise ValueError(f'VOCMultiLabel: the image {paths[index]} {problem}')
         return infos
 
     def full_init(self) -> None:

@@ -1,9 +1,9 @@
-"""Finding missing, empty and truncated images before training."""
+"""Image files before they are decoded: their size, and what is wrong with them."""
 
 import os
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 
@@ -45,6 +45,14 @@ def image_problem(path: str) -> str | None:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f'is truncated or not an image ({error})'
     return None
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height of an image as OpenCV and mmcv decode it: turned as its EXIF data say."""
+    with Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
 
 
 def find_image_problems(paths: Sequence[str]) -> dict[int, str]:

@@ -138,8 +138,11 @@ def cluster_proposals(boxes: np.ndarray, num_clusters: int = 15, seed: int = 0) 
         )
     if num_clusters in (1, len(boxes)):
         return np.arange(len(boxes)) if num_clusters > 1 else np.zeros(len(boxes), np.int64)
+    try:
+        from sklearn.cluster import SpectralClustering
+    except ImportError as error:
+        raise ImportError('grouping proposals needs scikit-learn: pip install scikit-learn') from error
     import torch
-    from sklearn.cluster import SpectralClustering
     from torchvision.ops import box_iou
 
     corners = torch.as_tensor(boxes, dtype=torch.float64)

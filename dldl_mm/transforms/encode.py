@@ -14,7 +14,8 @@ from dldl_mm.registry import TRANSFORMS
 class EncodeLabelDistribution(BaseTransform):
     """Encode a sample's annotations into its target distribution.
 
-    Required keys: those of the codec, ``gt_value`` and, where annotated, ``gt_sigma`` and ``gt_votes``.
+    Required keys: those of the codec: ``gt_value`` and, where annotated, ``gt_sigma`` and ``gt_votes``;
+    of ``MultiLabelCodec`` ``gt_label`` and, where annotated, ``gt_label_difficult``.
     Added key: ``gt_score``, (K,) float32. mmpretrain packs it, trains any of its heads towards it and
     mixes it in Mixup and CutMix. Transforms that change the label (a flip of a head pose) go before.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
+from dldl_mm.datasets._images import image_size
 from dldl_mm.datasets.proposals import read_proposals
 from dldl_mm.registry import TRANSFORMS
 
@@ -61,8 +61,7 @@ class LoadProposals(BaseTransform):
                 raise FileNotFoundError(
                     f'there are no proposals {path} of {img_path}; tools/make_proposals.py makes them'
                 )
-            with Image.open(img_path) as image:
-                boxes, groups = read_proposals(path, *image.size)
+            boxes, groups = read_proposals(path, *image_size(img_path))
             if self.one_per_group and groups is None:
                 raise ValueError(
                     f'{path}: there is no column group, of which one proposal each is drawn; '

@@ -82,13 +82,17 @@ def test_an_image_without_a_class_is_found_before_training(root):
         build(root, pipeline=[transform])
 
 
-def test_missing_files_are_named(root):
+def test_missing_and_truncated_files_are_named(root):
     (root / 'Annotations/c.xml').unlink()
     with pytest.raises(FileNotFoundError, match=r'no annotation .*c\.xml'):
         build(root)
     (root / 'ImageSets/Main/train.txt').write_text('a\nb\n')
+    image = (root / 'JPEGImages/b.jpg').read_bytes()
+    (root / 'JPEGImages/b.jpg').write_bytes(image[: len(image) // 2])
+    with pytest.raises(ValueError, match=r'image .*b\.jpg is truncated'):
+        build(root)
     (root / 'JPEGImages/b.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match=r'no image .*b\.jpg'):
+    with pytest.raises(ValueError, match=r'image .*b\.jpg does not exist'):
         build(root)
     (root / 'ImageSets/Main/train.txt').unlink()
     with pytest.raises(FileNotFoundError, match=r'no list of images .*train\.txt'):

@@ -78,8 +78,9 @@ def test_proposals_and_pf_dldl_from_if_dldl(run_tool, voc, config, tmp_path):
     assert done.code == 0, done.err
     start = f'load_from={tmp_path / "if" / "epoch_1.pth"}'
     options = ['--cfg-options', start, 'optim_wrapper.optimizer.lr=0', 'param_scheduler.eta_max=0']
-    # A rate of 0: nothing but the checkpoint gives the weights.
-    done = run_tool('train', config('resnet18_pf-dldl'), *run, tmp_path / 'pf', *options)
+    # A rate of 0: nothing but the checkpoint gives the weights. There is nothing to resume yet, so it is
+    # the one of `load_from`.
+    done = run_tool('train', config('resnet18_pf-dldl'), *run, tmp_path / 'pf', '--resume', *options)
     assert done.code == 0, done.err
     weights = [
         torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True)['state_dict']
@@ -133,6 +134,12 @@ def test_boxes_of_another_program(run_tool, voc, tmp_path):
     assert done.code == 2
     assert '000.jpg: no proposal has an area of at least 1e+06 square pixels' in done.err
     assert propose(run_tool, voc, '--clusters', 0).code == 2
+    done = propose(run_tool, voc, '--divisions', 3)
+    assert done.code == 0, done.err
+    boxes, _ = read_proposals(voc / 'Proposals/000.csv', 90, 60)
+    assert np.array_equal(boxes, filter_proposals(grid_proposals(90, 60, 3)))
+    done = propose(run_tool, voc, '--divisions', 0)
+    assert (done.code, 'divisions must be at least 1, got 0' in done.err) == (2, True), done.err
     done = run_tool('make_proposals', tmp_path / 'theirs', '--out', tmp_path / 'x')
     assert (done.code, 'there is no image in' in done.err) == (2, True)
 

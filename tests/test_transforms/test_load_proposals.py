@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from mmcv.transforms import RandomFlip, Resize
-from PIL import Image
+from mmcv.transforms import LoadImageFromFile, RandomFlip, Resize
+from PIL import ExifTags, Image
 
 from dldl_mm.datasets.proposals import write_proposals
 from dldl_mm.registry import TRANSFORMS
@@ -45,6 +45,14 @@ def test_boxes_follow_flip_and_resize_and_the_file_is_kept(sample, tmp_path):
     np.testing.assert_allclose(results['gt_bboxes'], expected)
     (tmp_path / 'a.csv').unlink()
     assert np.array_equal(transform(dict(sample))['gt_bboxes'], BOXES)
+
+
+def test_corners_are_those_of_the_image_as_it_is_decoded(sample, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # stored 30 x 40, to be shown 40 x 30
+    Image.new('RGB', (30, 40)).save(sample['img_path'], exif=exif)
+    assert LoadImageFromFile()(dict(sample))['img_shape'] == (30, 40)
+    assert np.array_equal(LoadProposals(str(tmp_path))(dict(sample))['gt_bboxes'], BOXES)
 
 
 def test_mistakes_are_named(sample, tmp_path):

@@ -1,8 +1,7 @@
 # PASCAL VOC 2007, whole images seen at 64 px. The folder holds JPEGImages/, Annotations/ and
 # ImageSets/Main/. Trained on the training set and watched on the validation set; the benchmark
-# trains on `trainval` and tests on `test`.
+# trains on `trainval` and tests on `test`. The codec stands in the head alone: CodecCheckHook shares it.
 data_root = '{{$DLDL_DATA_ROOT:data/VOC2007}}'
-codec = dict(type='MultiLabelCodec', num_classes=20, p_difficult=0.3, epsilon=0.01)
 pack = dict(type='PackInputs', algorithm_keys=('gt_label_difficult',))
 img_size = 64
 
@@ -11,7 +10,7 @@ train_pipeline = [
     dict(type='RandomResizedCrop', scale=img_size, crop_ratio_range=(0.4, 1.0)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
-    dict(type='EncodeLabelDistribution', codec=codec),
+    dict(type='EncodeLabelDistribution'),
     pack,
 ]
 # The targets stay out: multi-label metrics take `gt_score` for the ground truth's zeros and ones.
