@@ -29,7 +29,8 @@ def bootstrap_means(
         (B, M) means.
     """
     count, methods = errors.shape
-    _, index = np.unique(np.arange(count) if groups is None else groups, return_inverse=True)
+    keys = np.arange(count) if groups is None else np.asarray(groups)
+    _, index = np.unique(keys, return_inverse=True)
     sizes = np.bincount(index)
     sums = np.stack([np.bincount(index, errors[:, m]) for m in range(methods)], axis=1)
     draws = np.random.default_rng(seed).multinomial(

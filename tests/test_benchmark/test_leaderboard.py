@@ -28,7 +28,7 @@ def make_record(folder, method='ce', seed=0, **changes):
     """Write the samples of a record and return it."""
     pred = prediction(method, seed)
     lines = ['sample,subject,truth,prediction,pit']
-    lines += [f'{i}.jpg,,{TRUTH[i]},{pred[i]},{(i % 10) / 10 + 0.05:.4f}' for i in range(SAMPLES)]
+    lines += [f'{i}.jpg,,{TRUTH[i]},{pred[i]},{(i % 20) / 20 + 0.025:.4f}' for i in range(SAMPLES)]
     text = '\n'.join(lines) + '\n'
     name = f'samples/{hashlib.sha256(method.encode()).hexdigest()[:6]}-{seed}.csv'
     (folder / 'samples').mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ def test_the_table_has_means_deviations_and_an_order(tmp_path, records):
     truth = np.tile(TRUTH, 3)
     twenties = pooled[(truth >= 20) & (truth < 30)].mean()
     assert dict(curves['MAE by decade of age']['ce'])[20.0] == pytest.approx(twenties)
-    # The PIT values are 0.05, 0.15, ..., 0.95, as many each: calibrated.
+    # The PIT values are 0.025, 0.075, ..., 0.975, as many each: calibrated.
     for level, observed in curves['Reliability']['ce']:
         assert observed == pytest.approx(level)
 
@@ -181,7 +181,7 @@ def test_a_copy_counts_once_and_changed_samples_are_refused(tmp_path, run_tool):
     done = run_tool('leaderboard', path, path, '--check')
     assert done.out == 'Ages: 1 records of 1 rows are in order\n'
     samples = tmp_path / record['samples']['file']
-    samples.write_text(samples.read_text().replace('0.05', '0.06'))
+    samples.write_text(samples.read_text().replace('0.0250', '0.0260'))
     assert 'not the file that the record was written with' in run_tool('leaderboard', path).err
     samples.unlink()
     assert 'no file of samples' in run_tool('leaderboard', path).err
