@@ -50,6 +50,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['dldl_mm', 'dldl_mm.*']),
+    package_data={'dldl_mm.benchmark': ['leaderboard.html']},
     # Neither mmcv nor mmcv-lite: either will do, and an installed one must stay.
     install_requires=[
         'mmengine>=0.10,<1',
@@ -57,6 +58,7 @@ setup(
         'numpy',
         'scipy',
         'matplotlib>=3.7',
+        'jinja2',
         'pillow',
         'pyyaml',
         'setuptools<81',  # mmengine finds the bases of other packages' configs by pkg_resources

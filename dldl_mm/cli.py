@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import pickle
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
@@ -20,9 +23,11 @@ _MISTAKES = (
 )
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+def add_config_arguments(
+    parser: argparse.ArgumentParser, name: str = 'config', description: str = 'config file'
+) -> None:
     """Add the arguments of every tool that reads a config."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument(name, help=description)
     parser.add_argument(
         '--data-root',
         help='folder of the data set, for all splits (the same as setting DLDL_DATA_ROOT)',
@@ -48,16 +53,35 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: There is no such config file or data folder.
     """
+    set_data_root(args)
+    return read_config(args.config, args.cfg_options)
+
+
+def set_data_root(args: argparse.Namespace) -> None:
+    """Make configs that are read from now on take their data from ``--data-root``.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
     if args.data_root is not None:
         if not Path(args.data_root).is_dir():
             raise FileNotFoundError(f'--data-root: there is no folder {args.data_root}')
         # Configs read it when they are parsed, so that one setting reaches every split.
         os.environ['DLDL_DATA_ROOT'] = str(args.data_root)
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'there is no config file {args.config}')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+
+
+def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file and override settings of it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no config file {path}')
+    cfg = Config.fromfile(path)
+    if options:
+        # Merging takes `_delete_` out of what it is given.
+        cfg.merge_from_dict(copy.deepcopy(dict(options)))
     return cfg
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = [
     path.relative_to(ROOT / 'configs')
     for path in sorted((ROOT / 'configs').rglob('*.py'))
-    if '_base_' not in path.parts and Config.fromfile(path).default_scope == 'mmpretrain'
+    if '_base_' not in path.parts and Config.fromfile(path).get('default_scope') == 'mmpretrain'
 ]
 
 

@@ -10,21 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-
 from dldl_mm.benchmark import (
-    DataChecker,
+    Folds,
+    Suite,
     add_run_arguments,
-    make_cell,
+    make_cells,
     run_cells,
     spread,
     write_results,
 )
 from dldl_mm.benchmark.records import write_text
-from dldl_mm.cli import UserErrors, add_config_arguments, load_config
-from dldl_mm.datasets.base import LabelDistributionDataset, sample_columns
-from dldl_mm.registry import DATASETS
+from dldl_mm.cli import UserErrors, add_config_arguments, set_data_root
 
 EPILOG = """
 Each fold is tested once, by a model trained on all the others; the last epoch counts, nothing is
@@ -71,61 +67,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fold_config(args: argparse.Namespace, folds: Sequence[str], fold: str) -> Config:
-    """The config that tests on one fold and trains on the others.
-
-    The three data sets are set one by one: mmengine copies variables when it parses a file, so
-    that a variable ``fold`` could not reach them.
-    """
-    cfg = load_config(args)
-    others = [other for other in folds if other != fold]
-    for part, values in (('train', others), ('val', [fold]), ('test', [fold])):
-        dataset = cfg[f'{part}_dataloader'].dataset
-        dataset.where = {args.column: values}
-        if args.ann_file is not None:
-            dataset.ann_file = args.ann_file
-    cfg.merge_from_dict({'default_hooks.checkpoint.save_best': None})
-    if args.seed is not None:
-        cfg.merge_from_dict({'randomness.seed': args.seed})
-    return cfg
-
-
-def find_folds(args: argparse.Namespace) -> list[str]:
-    """The values of the column of folds, numbers in their order.
-
-    Raises:
-        ValueError: There is no such column, or it has fewer than two values.
-    """
-    cfg = load_config(args)
-    options = cfg.train_dataloader.dataset.to_dict()
-    options.update(pipeline=[], where=None, lazy_init=True)
-    if args.ann_file is not None:
-        options['ann_file'] = args.ann_file
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        dataset = DATASETS.build(options)
-    if not isinstance(dataset, LabelDistributionDataset):
-        raise ValueError(f'{type(dataset).__name__} cannot select its samples by a column')
-    columns = [sample_columns(item) for item in dataset.load_data_list()]
-    missing = sum(args.column not in found for found in columns)
-    if missing:
-        known = ', '.join(dict.fromkeys(name for found in columns for name in found))
-        raise ValueError(
-            f'--column: {missing} of {len(columns)} samples have no {args.column!r}; '
-            f'the columns are: {known}'
-        )
-    folds = {str(found[args.column]) for found in columns}
-    unknown = [fold for fold in [*(args.folds or []), *args.exclude] if fold not in folds]
-    if unknown:
-        raise ValueError(
-            f'--folds, --exclude: there is no {args.column} {", ".join(unknown)}; '
-            f'there are {", ".join(sorted(folds))}'
-        )
-    folds -= set(args.exclude)
-    if len(folds) < 2:
-        raise ValueError(f'--column: at least two folds are needed, {args.column} has {len(folds)}')
-    return sorted(folds, key=lambda fold: (len(fold), fold) if fold.isdigit() else (0, fold))
-
-
 def summarise(records: Sequence[dict[str, Any]], column: str) -> str:
     """A CSV table: a row for each metric with mean, deviation and the value of each fold."""
     text = io.StringIO()
@@ -144,19 +85,16 @@ def main() -> None:
     with UserErrors():
         stem = Path(args.config).stem
         work_dir = args.work_dir or Path('work_dirs') / 'cross_validation' / stem
-        folds = find_folds(args)
-        check_data = DataChecker(args.allow_shared_subjects)
-        cells = []
-        for fold in folds if args.folds is None else [f for f in folds if f in args.folds]:
-            cfg = fold_config(args, folds, fold)
-            labels = dict(
-                suite=f'cross-validation by {args.column}',
-                method=stem,
-                fold=fold,
-                seed=cfg.get('randomness', {}).get('seed'),
-            )
-            tools = Path(__file__).resolve().parent
-            cells.append(make_cell(labels, cfg, args.config, work_dir, tools, check_data))
+        set_data_root(args)
+        suite = Suite(
+            name=f'cross-validation by {args.column}',
+            methods={stem: args.config},
+            options=args.cfg_options or {},
+            seeds=(args.seed,),
+            folds=Folds(args.column, args.ann_file, args.folds, args.exclude),
+            allow_shared_subjects=args.allow_shared_subjects,
+        )
+        cells = make_cells(suite, work_dir, Path(__file__).resolve().parent)
         failed = run_cells(cells, work_dir, args.jobs, args.slurm)
     for name, message in failed.items():
         print(f'error: {name}: {message}', file=sys.stderr)

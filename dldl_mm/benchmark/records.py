@@ -29,12 +29,15 @@ def write_text(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def write_results(cells: Sequence[Cell], work_dir: Path) -> list[dict[str, Any]]:
+def write_results(
+    cells: Sequence[Cell], work_dir: Path, metrics: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Gather what is done: ``records.jsonl`` and the folder ``samples``.
 
     Args:
         cells: The cells of a benchmark; those without a record are left out.
         work_dir: Where to write.
+        metrics: The columns of the table, see :class:`Suite`; kept in each record as ``rules``.
 
     Returns:
         The records.
@@ -45,7 +48,7 @@ def write_results(cells: Sequence[Cell], work_dir: Path) -> list[dict[str, Any]]
         if record is not None:
             text = (cell.folder / 'samples.csv').read_text(encoding='utf-8')
             write_text(work_dir / record['samples']['file'], text)
-            records.append(record)
+            records.append({**record, 'rules': dict(metrics or {})})
     lines = [json.dumps(record, ensure_ascii=False) + '\n' for record in records]
     write_text(work_dir / 'records.jsonl', ''.join(lines))
     return records
@@ -68,8 +71,3 @@ def spread(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, float
         )
         for name, found in values.items()
     }
-
-
-def read_records(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Read files of JSON lines."""
-    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]

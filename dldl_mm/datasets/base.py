@@ -1,5 +1,6 @@
 """The base of the data sets whose labels become distributions."""
 
+import hashlib
 import logging
 import os
 from collections import defaultdict
@@ -46,6 +47,9 @@ class LabelDistributionDataset(BaseDataset):
         where: Rows to keep, by column: ``dict(split='train')``, ``dict(fold=[1, 2, 3])``; a list
             means any of its values. Columns are ``subject`` and the names in ``metadata``. Values
             are compared as text.
+        subset: ``dict(size=250, seed=0)`` keeps so many rows, random by ``seed``, of those that
+            ``where`` describes. They are the first by a hash of seed and file name: a smaller subset
+            lies inside a larger one of the same seed, whatever the order of the rows.
         min_sigma: Smallest standard deviation; smaller annotated ones (0 where all raters agreed)
             are raised to it. Without it a deviation of 0 is refused.
         on_bad_image: 'error' refuses a missing, empty or truncated image, 'skip' leaves its row
@@ -75,6 +79,7 @@ class LabelDistributionDataset(BaseDataset):
         data_prefix: str | Mapping[str, str] = '',
         *,
         where: Mapping[str, Any] | None = None,
+        subset: Mapping[str, int] | None = None,
         min_sigma: float | None = None,
         on_bad_image: str = 'error',
         metainfo: Mapping[str, Any] | None = None,
@@ -95,7 +100,12 @@ class LabelDistributionDataset(BaseDataset):
             raise ValueError(
                 f'data_prefix must be a folder or dict(img_path=folder), got {data_prefix!r}'
             )
+        if subset is not None and (
+            set(subset) != {'size', 'seed'} or not all(isinstance(v, int) for v in subset.values())
+        ):
+            raise ValueError(f'subset must be dict(size=int, seed=int), got {subset!r}')
         self.where = dict(where or {})
+        self.subset = subset
         self.min_sigma = min_sigma
         self.on_bad_image = on_bad_image
         self.split_hash = ''
@@ -129,7 +139,7 @@ class LabelDistributionDataset(BaseDataset):
             raise FileNotFoundError(f'image folder {folder} does not exist')
         items = self.load_data_list()
         self._require(items, 'no samples were found')
-        self.data_list = self._select(items)
+        self.data_list = self._draw_subset(self._select(items))
         self._check_sigma()
         if self._indices is not None:
             self.data_list = self._get_unserialized_subset(self._indices)
@@ -172,6 +182,21 @@ class LabelDistributionDataset(BaseDataset):
                 )
             items = kept
         return items
+
+    def _draw_subset(self, items: list[dict]) -> list[dict]:
+        if self.subset is None:
+            return items
+        size, seed = self.subset['size'], self.subset['seed']
+        if not 1 <= size <= len(items):
+            raise ValueError(f'subset: size must be 1 to {len(items)} samples, got {size}')
+        root = self.data_prefix['img_path']
+
+        def rank(item: dict) -> bytes:
+            name = relative_name(item['img_path'], root)
+            return hashlib.sha256(f'{seed}/{name}'.encode()).digest()
+
+        kept = {id(item) for item in sorted(items, key=rank)[:size]}
+        return [item for item in items if id(item) in kept]
 
     def _check_sigma(self) -> None:
         """Refuse unusable deviations, and deviations or votes in some rows of a file only."""
@@ -258,6 +283,8 @@ class LabelDistributionDataset(BaseDataset):
             count += f' of {len(subjects)} subjects'
         place = self.ann_file or root
         chosen = f' where {self.where}' if self.where else ''
+        if self.subset is not None:
+            chosen += f', random by seed {self.subset["seed"]}'
         self._log(f'{count} from {place}{chosen}, split hash {self.split_hash}')
 
 

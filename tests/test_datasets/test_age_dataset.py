@@ -98,6 +98,33 @@ def test_where(make, where, files):
     assert ''.join(found) == files
 
 
+def test_subsets_are_nested_random_and_free_of_the_order_of_the_rows(make, write_images):
+    names = [f'{k}.jpg' for k in range(40)]
+    write_images(*names)
+
+    def draw(size, seed=0, rows=names):
+        dataset = make(
+            'file,age\n' + ''.join(f'{n},1\n' for n in rows), subset=dict(size=size, seed=seed)
+        )
+        return [os.path.basename(dataset.get_data_info(k)['img_path']) for k in range(len(dataset))]
+
+    small, large = draw(5), draw(20)
+    assert (len(small), len(large)) == (5, 20)
+    assert set(small) < set(large)
+    assert large == [name for name in names if name in large]
+    assert set(draw(20, rows=names[::-1])) == set(large)
+    assert set(draw(20, seed=1)) != set(large)
+    # The hash that the documentation names, so that a subset can be found again without this code.
+    ranked = sorted(names, key=lambda name: hashlib.sha256(f'0/{name}'.encode()).hexdigest())
+    assert set(small) == set(ranked[:5])
+
+
+@pytest.mark.parametrize('subset', [dict(size=3), dict(size=2.5, seed=0), dict(size=0, seed=0)])
+def test_unusable_subsets(make, subset):
+    with pytest.raises(ValueError, match='subset'):
+        make('file,age\na.jpg,1\nb.jpg,2\n', subset=subset)
+
+
 def test_where_comes_before_image_checks_and_indices(make):
     text = 'file,age,split\ngone.jpg,1,test\na.jpg,2,train\nb.jpg,3,train\n'
     dataset = make(text, where={'split': 'train'}, indices=1)

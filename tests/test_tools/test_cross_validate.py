@@ -100,7 +100,7 @@ def test_folds_of_persons_and_folds_left_out(run_tool, faces, started):
     [
         (['--column', 'kind'], "8 of 8 samples have no 'kind'; the columns are: fold, group, subj"),
         (['--folds', 10, 50], 'there is no fold 50; there are 10, 20, 30, 40'),
-        (['--exclude', 10, 20, 30], 'at least two folds are needed, fold has 1'),
+        (['--exclude', 10, 20, 30], 'at least two are needed, fold has 1'),
         (['--jobs', 0], '--jobs must be at least 1, got 0'),
         (['--ann-file', 'none.csv'], 'none.csv'),
     ],
