@@ -141,7 +141,9 @@ def cluster_proposals(boxes: np.ndarray, num_clusters: int = 15, seed: int = 0) 
     try:
         from sklearn.cluster import SpectralClustering
     except ImportError as error:
-        raise ImportError('grouping proposals needs scikit-learn: pip install scikit-learn') from error
+        raise ImportError(
+            'grouping proposals needs scikit-learn: pip install scikit-learn'
+        ) from error
     import torch
     from torchvision.ops import box_iou
 
