@@ -12,8 +12,13 @@ from mmpretrain.models import ClsHead, MultiLabelClsHead
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from dldl_mm.cls.head_pose_heads import HopenetHead, RotationHead
 from dldl_mm.cls.label_distribution_head import LabelRegressionHead
+from dldl_mm.cls.ordinal_head import OrdinalHead
 from dldl_mm.registry import MODELS
+
+# Their outputs are not the logits of one softmax over the label set.
+_NO_SOFTMAX = (HopenetHead, LabelRegressionHead, OrdinalHead, RotationHead)
 
 
 @MODELS.register_module()
@@ -29,7 +34,7 @@ class AveragingEnsemble(BaseModel):
 
     Raises:
         ValueError: There are fewer than two members, their heads differ in type or label set, or the
-            heads predict no probabilities.
+            heads do not predict one distribution over the labels.
         FileNotFoundError: There is no such checkpoint.
     """
 
@@ -74,9 +79,9 @@ class AveragingEnsemble(BaseModel):
 
 
 def _check_same_head(head: Any, other: Any, checkpoint: str) -> None:
-    if not isinstance(head, (ClsHead, MultiLabelClsHead)) or isinstance(head, LabelRegressionHead):
+    if not isinstance(head, (ClsHead, MultiLabelClsHead)) or isinstance(head, _NO_SOFTMAX):
         raise ValueError(
-            f'AveragingEnsemble: {type(head).__name__} predicts no probabilities to average'
+            f'AveragingEnsemble: {type(head).__name__} predicts no one distribution to average'
         )
     if type(other) is not type(head):
         raise ValueError(

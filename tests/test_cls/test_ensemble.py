@@ -16,6 +16,7 @@ HEADS = dict(
     softmax=dict(type='LinearClsHead', num_classes=9, in_channels=120),
     sigmoid=dict(type='MultiLabelLinearClsHead', num_classes=9, in_channels=120),
     regression=dict(type='LabelRegressionHead', codec=CODEC, in_channels=120),
+    ordinal=dict(type='OrdinalHead', codec=CODEC, in_channels=120, method='corn'),
 )
 
 
@@ -101,7 +102,8 @@ def test_errors(members):
     for heads, message in (
         ([HEADS['softmax']], 'two members or more, got 1'),
         ([HEADS['softmax'], HEADS['sigmoid']], 'is MultiLabelLinearClsHead, that of the first'),
-        ([HEADS['regression']] * 2, 'LabelRegressionHead predicts no probabilities'),
+        ([HEADS['regression']] * 2, 'LabelRegressionHead predicts no one distribution'),
+        ([HEADS['ordinal']] * 2, 'OrdinalHead predicts no one distribution'),
         ([HEADS['distribution'], dict(HEADS['distribution'], codec=other)], r'1\.pth is not that'),
         ([HEADS['softmax'], dict(HEADS['softmax'], num_classes=8)], r'1\.pth is not that'),
     ):
