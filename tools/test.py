@@ -89,7 +89,9 @@ def main() -> None:
         metrics = runner.test()
     for out in args.out:
         if out.endswith('.json') and is_main_process():
-            Path(out).write_text(json.dumps(metrics, indent=2) + '\n', encoding='utf-8')
+            # mmsegmentation's metrics are NumPy's numbers.
+            text = json.dumps(metrics, indent=2, default=float) + '\n'
+            Path(out).write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':
