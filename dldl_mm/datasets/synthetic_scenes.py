@@ -99,7 +99,7 @@ class SyntheticScenes(BaseDataset):
         self.seed = check_integer('SyntheticScenes', 'seed', seed, 0)
         self.split = check_choice('SyntheticScenes', 'split', split, SPLITS)
         self.target = check_choice('SyntheticScenes', 'target', target, TARGETS)
-        own: dict[str, Any] = dict(dataset_type='SyntheticScenes', classes=CLASSES)
+        own: dict[str, Any] = dict(classes=CLASSES)
         if target == 'segmentation':
             own.update(classes=('background', *CLASSES), palette=PALETTE)
         super().__init__(

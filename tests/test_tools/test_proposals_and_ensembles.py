@@ -80,9 +80,8 @@ def test_proposals_and_pf_dldl_from_if_dldl(run_tool, voc, config, tmp_path):
     options = ['--cfg-options', start, 'optim_wrapper.optimizer.lr=0', 'param_scheduler.eta_max=0']
     # A rate of 0: nothing but the checkpoint gives the weights. There is nothing to resume yet, so it is
     # the one of `load_from`.
-    done = run_tool(
-        'train', config('resnet18_pf-dldl'), *run, tmp_path / 'pf', '--resume', *options
-    )
+    pf = config('resnet18_pf-dldl')
+    done = run_tool('train', pf, *run, tmp_path / 'pf', '--resume', *options)
     assert done.code == 0, done.err
     weights = [
         torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True)['state_dict']
