@@ -52,11 +52,11 @@ def paired_differences(
     Returns:
         (M, M, 3): entry [a, b] has the mean of a minus that of b, and the ends of its interval.
     """
-    means = bootstrap_means(errors, groups)
+    mean, means = errors.mean(0), bootstrap_means(errors, groups)
     tails = [(1 - level) / 2, (1 + level) / 2]
     differences = np.zeros((errors.shape[1],) * 2 + (3,))
     for b in range(errors.shape[1]):
         gaps = means - means[:, [b]]
-        differences[:, b, 0] = errors.mean(0) - errors[:, b].mean()
+        differences[:, b, 0] = mean - mean[b]
         differences[:, b, 1:] = np.quantile(gaps, tails, axis=0).T
     return differences
