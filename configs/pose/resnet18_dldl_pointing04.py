@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/models/resnet18_narrow.py',
+    '../_base_/models/resnet18_pose_narrow.py',
     '../_base_/datasets/pointing04.py',
     '../_base_/schedules/adamw_onecycle.py',
     '../_base_/default_runtime.py',

@@ -8,10 +8,10 @@ _base_ = [
 
 load, _, *augment = _base_.train_pipeline
 crop = dict(type='CropFaceBox', margin=0.2, size=224)
-train_pipeline = [load, dict(crop, jitter=0.1), *augment]
+train_pipeline = [load, dict(crop, jitter=0.05), *augment]
 test_pipeline = [load, crop, *_base_.test_pipeline[2:]]
 
 model = dict(head=dict(codec=_base_.codec))
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,18 +1,19 @@
 # Pointing'04, faces cropped by their boxes to 64 px. The folder holds Person01/ to Person15/ and
 # folds.csv with the columns `file`, `pitch`, `yaw` and `fold` (1 to 5). This is fold 1: another
-# one is tested by changing `where` of the three data sets.
+# one is tested by changing `where` of the three data sets, as tools/cross_validate.py does.
+#
+# The augmentation was chosen on a validation part of the training folds. Mirrored and more strongly
+# distorted heads, with which the training takes far longer, lost to it at this length.
 data_root = '{{$DLDL_DATA_ROOT:data/pointing04}}'
-codec = dict(type='GridLabelCodec', labels='pointing04', sigma=15.0, decode='argmax')
+codec = dict(type='GridLabelCodec', labels='pointing04', sigma=12.0, decode='argmax')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value',))
 img_size = 64
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='CropFaceBox', margin=0.2, size=img_size, jitter=0.1),
-    dict(type='RandomRotateHeadPose', max_angle=8),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='FlipHeadPose'),
-    dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='CropFaceBox', margin=0.2, size=img_size, jitter=0.05),
+    dict(type='RandomRotateHeadPose', max_angle=2),
+    dict(type='ColorJitter', brightness=0.1, contrast=0.1, saturation=0.1),
     dict(type='EncodeLabelDistribution', codec=codec),
     pack,
 ]
