@@ -6,8 +6,8 @@ _base_ = [
 ]
 
 model = dict(head=dict(codec=_base_.codec))
-val_evaluator = dict(decode=('expectation', 'marginal_argmax', 'median'))
+val_evaluator = dict(decode=('argmax', 'marginal_argmax', 'expectation'))
 test_evaluator = val_evaluator
-max_epochs = 40
+max_epochs = 35
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 param_scheduler = dict(total_steps=max_epochs)
