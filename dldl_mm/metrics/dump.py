@@ -16,7 +16,8 @@ from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.registry import METRICS
 
 _KEYS = (
-    *('sample_idx', 'img_path', 'subject', 'gt_value', 'gt_sigma', 'gt_label'),
+    *('sample_idx', 'img_path', 'subject', 'gt_value', 'gt_sigma'),
+    *('gt_label', 'gt_label_difficult'),
     *('pred_value', 'pred_std', 'pred_label', 'pred_score'),
 )
 

@@ -67,7 +67,9 @@ class LoadProposals(BaseTransform):
                     f'{path}: there is no column group, of which one proposal each is drawn; '
                     'tools/make_proposals.py --boxes adds it'
                 )
-            members = [] if groups is None else [np.flatnonzero(groups == g) for g in set(groups)]
+            members = (
+                [] if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]
+            )
             self._read[path] = boxes, members
         return self._read[path]
 
