@@ -216,9 +216,10 @@ def _charts(table: Table, primary: str) -> Iterator[Chart]:
             chart.bars[method] = [0 if math.isnan(d) else d for _, _, d in points]
         yield chart
     largest = max(map(_size, table.rows))
-    scores = Chart('Cumulative score', 'error at most', 'share of samples, %')
-    decades = Chart('MAE by decade of age', 'true age from', 'MAE, years')
-    coverage = Chart('Reliability', 'nominal central interval, %', 'observed, %', diagonal=True)
+    of = f', {largest} training samples' if largest else ''
+    scores = Chart(f'Cumulative score{of}', 'error at most', 'share of samples, %')
+    decades = Chart(f'MAE by decade of age{of}', 'true age from', 'MAE, years')
+    coverage = Chart(f'Reliability{of}', 'nominal interval, %', 'observed, %', diagonal=True)
     for row in (row for row in table.rows if _size(row) == largest):
         errors = _pool(row, 'errors')
         if errors is None:
@@ -255,11 +256,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
         head = [
             *('method', *(['training samples'] if table.sizes else []), 'pre-training', 'runs'),
             *(name + _ARROW[rule] for name, rule in table.rules.items()),
-            *(
-                [f'mean error minus that of {table.baseline}, 95% interval']
-                if table.baselines
-                else []
-            ),
+            *([f'mean error minus that of {table.baseline} [95%]'] if table.baselines else []),
         ]
         lines = [
             f'## {table.suite}',
