@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -121,8 +121,6 @@ class SyntheticFaces(BaseDataset):
         >>> labels['img_path'], len(labels['gt_votes'])
         ('synthetic://faces/0/val/3', 10)
     """
-
-    METAINFO: ClassVar[dict] = {'dataset_type': 'SyntheticFaces'}
 
     def __init__(
         self,
