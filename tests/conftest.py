@@ -32,6 +32,13 @@ def _seed():
     torch.manual_seed(0)
 
 
+def subclasses(parent):
+    """All classes below one: each manager class keeps its own instances."""
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
 @pytest.fixture
 def run_tool(monkeypatch, capsys):
     def run(name, *args):
@@ -40,7 +47,7 @@ def run_tool(monkeypatch, capsys):
         tool = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(tool)
         # A process runs one tool: what mmengine keeps per process belongs to the run before.
-        for manager in (MMLogger, MessageHub, Visualizer):
+        for manager in (MMLogger, MessageHub, Visualizer, *subclasses(Visualizer)):
             manager._instance_dict.clear()
         capsys.readouterr()
         code = 0
