@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
 from dldl_mm.metrics import AgeMetric
@@ -44,7 +44,8 @@ class CodecCheckHook(Hook):
         for name in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
-                share_codec(loop.dataloader.dataset, head_codec)
+                if share_codec(loop.dataloader.dataset, head_codec):
+                    _restart_workers(runner, loop)
                 codecs += [
                     (f'{name}_dataloader.dataset.pipeline', encoder.codec)
                     for _, encoder in pipeline_encoders(loop.dataloader.dataset)
@@ -73,16 +74,36 @@ class CodecCheckHook(Hook):
                 )
 
 
-def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> None:
+def _restart_workers(runner: Runner, loop: Any) -> None:
+    """Workers of a loop over iterations start when it is built: theirs are copies without a codec."""
+    iterator = getattr(loop, 'dataloader_iterator', None)
+    if iterator is None or loop.dataloader.num_workers == 0:
+        return
+    if not isinstance(runner._train_dataloader, dict):
+        raise ValueError(
+            'EncodeLabelDistribution of train_dataloader has no codec, and the workers of the data '
+            'loader have started already: give the transform its codec'
+        )
+    # As the loop itself builds it; a sampler without end cannot be started twice.
+    config = {**runner._train_dataloader, 'dataset': loop.dataloader.dataset}
+    BaseLoop.__init__(loop, runner, config)
+    loop.dataloader_iterator = type(iterator)(loop.dataloader)
+
+
+def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
     """Give a codec to those target transforms of a data set that have none, and check every row.
 
     Args:
         dataset: A data set, or a wrapper of some.
         codec: The codec of the head; None where it has none.
 
+    Returns:
+        Whether a transform was given the codec.
+
     Raises:
         ValueError: A transform needs a codec and there is none, or a row cannot be encoded.
     """
+    shared = False
     for part, encoder in pipeline_encoders(dataset):
         if encoder.codec is not None:
             continue
@@ -91,8 +112,10 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> None:
                 'EncodeLabelDistribution has no codec, and neither has model.head: name it in one'
             )
         encoder.codec = codec
+        shared = True
         if hasattr(part, 'check_annotations'):
             part.check_annotations()
+    return shared
 
 
 def pipeline_encoders(dataset: Any) -> Iterator[tuple[Any, EncodeLabelDistribution]]:

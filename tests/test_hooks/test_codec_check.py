@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.runner import IterBasedTrainLoop, Runner
 from PIL import Image
 
 from dldl_mm.codecs import GaussianLabelCodec
@@ -96,6 +97,36 @@ def test_rows_are_checked_with_the_shared_codec(tmp_path):
         ValueError, match=r'train\.csv:3: value 130 lies outside the label set 1 to 85'
     ):
         CodecCheckHook().before_run(runner(GaussianLabelCodec(), data))
+
+
+@pytest.mark.parametrize('persistent', [False, True])
+def test_workers_of_a_loop_over_iterations_get_the_shared_codec(tmp_path, persistent):
+    (tmp_path / 'train.csv').write_text('file,age\na.png,20\n')
+    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+    pipeline = [dict(type='EncodeLabelDistribution')]
+    data = AgeDataset('train.csv', data_root=str(tmp_path), pipeline=pipeline)
+    made = runner(GaussianLabelCodec(), data)
+    loader = dict(
+        dataset=data,
+        sampler=dict(type='InfiniteSampler'),
+        batch_size=1,
+        num_workers=1,
+        persistent_workers=persistent,
+        collate_fn=dict(type='pseudo_collate'),
+    )
+    made.visualizer, made.seed, made._randomness_cfg = SimpleNamespace(), 0, {}
+    made.build_dataloader, made._train_dataloader = Runner.build_dataloader, loader
+    made._train_loop = IterBasedTrainLoop(made, loader, max_iters=9)
+    CodecCheckHook().before_run(made)
+    for _ in range(9):  # more than workers fetch ahead
+        scores = next(made._train_loop.dataloader_iterator)['gt_score']
+        assert scores[0].argmax() == 19  # the age of 20, labels from 1
+
+    made._train_dataloader = made._train_loop.dataloader
+    made._train_loop = IterBasedTrainLoop(made, made._train_dataloader, max_iters=9)
+    made._train_dataloader.dataset.pipeline.transforms[0].codec = None
+    with pytest.raises(ValueError, match='workers of the data loader have started'):
+        CodecCheckHook().before_run(made)
 
 
 def test_a_loss_on_the_value_refuses_mixup():
