@@ -1,7 +1,7 @@
 # Small data: the error against the number of training images, at a size that two CPU cores manage:
 # faces of 48 px, a ResNet-18 with a quarter of the channels. Every size gets the same number of updates,
 # so that few images do not mean little training, and every seed draws nested subsets.
-_updates = 600
+_updates = 400
 _size = 48
 
 name = 'Age, UTKFace, little data'
