@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import logging
 import os
 import pickle
 import re
@@ -16,6 +17,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 
 _MISTAKES = (
     *(ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, SyntaxError),
@@ -78,7 +80,14 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
-    cfg = Config.fromfile(path)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    # mmengine announces every environment variable that a config reads, each time anew.
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        cfg = Config.fromfile(path)
+    finally:
+        logger.setLevel(level)
     if options:
         # Merging takes `_delete_` out of what it is given.
         cfg.merge_from_dict(copy.deepcopy(dict(options)))

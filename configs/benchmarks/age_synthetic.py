@@ -18,6 +18,7 @@ methods = {
     method: f'../age/resnet18_{method}_utkface.py'
     for method in ('l1', 'ce', 'dldl', 'dldl-v2', 'mean-variance', 'coral')
 }
+baseline = 'ce'
 seeds = [0, 1, 2]
 options = dict(
     train_cfg=dict(max_epochs=_epochs),

@@ -10,6 +10,7 @@ methods = {
     for method in ('ce', 'l1', 'dldl', 'dldl-v2', 'mean-variance', 'coral')
 }
 sizes = [250, 1000, 4000]
+baseline = 'ce'
 seeds = [0, 1, 2]
 options = {
     'model.backbone.stem_channels': 16,

@@ -4,6 +4,7 @@ name = "Head pose, Pointing'04, five folds over images"
 methods = {
     method: f'../pose/resnet18_{method}_pointing04.py' for method in ('l1', 'onehot', 'dldl')
 }
+baseline = 'onehot'
 folds = dict(column='fold')
 allow_shared_subjects = True
 metrics = {

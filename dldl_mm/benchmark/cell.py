@@ -23,14 +23,17 @@ from mmengine.config import Config
 
 import dldl_mm
 from dldl_mm.benchmark.data import DataChecker, selection
-from dldl_mm.benchmark.records import FORMAT, write_text
+from dldl_mm.benchmark.records import FORMAT, portable, write_text
 from dldl_mm.benchmark.samples import write_samples
 from dldl_mm.hooks import find_resumable_checkpoint
 
 PACKAGE = Path(dldl_mm.__file__).parent
 # What does not change a result, or is hashed by its content instead.
 UNHASHED = ('work_dir', 'launcher', 'log_level', 'resume', 'data_root')
-VERSIONS = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmsegmentation')
+VERSIONS = (
+    *('torch', 'torchvision', 'numpy', 'opencv-python', 'opencv-python-headless'),
+    *('mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmsegmentation'),
+)
 
 
 class CellError(Exception):
@@ -140,13 +143,16 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
     test = [cell.tools / 'test.py', config, checkpoint, '--work-dir', work, '--out', *outputs]
     usage.append(_run(cell, test, environment))
 
-    samples = cell.folder / 'samples.csv'
+    samples = cell.folder / 'samples.csv.gz'
     write_samples(outputs[1], samples, cell.config)
     record = {
         'format': FORMAT,
         **cell.labels,
         'hash': cell.hash,
-        'config': {'file': cell.source, 'resolved': _plain(cell.config.to_dict())},
+        'config': {
+            'file': from_checkout(cell.source),
+            'resolved': portable(cell.config.to_dict(), os.environ.get('DLDL_DATA_ROOT')),
+        },
         'data': cell.data,
         'pretraining': [
             {'where': where, **_checksum(path)}
@@ -156,7 +162,7 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
         'decoding': _decoding(cell.config),
         'metrics': json.loads(outputs[0].read_text(encoding='utf-8')),
         'samples': {
-            'file': f'samples/{cell.folder.name}.csv',
+            'file': f'samples/{cell.folder.name}.csv.gz',
             'sha256': hashlib.sha256(samples.read_bytes()).hexdigest(),
         },
         'versions': _versions(),
@@ -255,9 +261,12 @@ def _hashed(config: Any) -> Any:
     return config
 
 
-def _plain(config: Any) -> Any:
-    """As JSON has it."""
-    return json.loads(json.dumps(config, default=str))
+def from_checkout(path: str | Path) -> str:
+    """A path as it is seen from the checkout's folder; the name alone where it lies elsewhere."""
+    try:
+        return Path(path).resolve().relative_to(PACKAGE.parent.resolve()).as_posix()
+    except ValueError:
+        return Path(path).name
 
 
 def _decoding(config: Config) -> str | None:
