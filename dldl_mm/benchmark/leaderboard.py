@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dldl_mm.benchmark.cell import PACKAGE
-from dldl_mm.benchmark.chart import Chart, draw
+from dldl_mm.benchmark.chart import Chart, Runs, draw
 from dldl_mm.benchmark.compare import paired_differences
 from dldl_mm.benchmark.records import spread
 from dldl_mm.benchmark.results import Result
@@ -85,7 +85,17 @@ class Table:
     baseline: str
     compared: str | None
     notes: list[str]
-    charts: list[Chart]
+    charts: list[Chart | Runs]
+
+    @property
+    def names(self) -> list[str]:
+        """The methods, best first."""
+        return list(dict.fromkeys(row.method for row in self.rows))
+
+    @property
+    def shown(self) -> list[str]:
+        """The methods whose lines are shown at first: the best six and the baseline."""
+        return [name for n, name in enumerate(self.names) if n < 6 or name == self.baseline]
 
     @property
     def baselines(self) -> list[str]:
@@ -257,21 +267,28 @@ def _notes(table: Table) -> Iterator[str]:
     yield f'Device: {"; ".join(devices)}.'
 
 
-def _charts(table: Table, primary: str) -> Iterator[Chart]:
-    names = list(dict.fromkeys(row.method for row in table.rows))
+def _charts(table: Table, primary: str) -> Iterator[Chart | Runs]:
     if table.sizes:
         chart = Chart(f'{primary} against training-set size', 'training samples', primary, log=True)
-        for method in names:
+        for method in table.names:
             points = [
                 (row.size, *row.metrics[primary][:2]) for row in table.rows if row.method == method
             ]
             chart.series[method] = [(float(x or 0), y) for x, y, _ in points]
             chart.bars[method] = [0 if math.isnan(d) else d for _, _, d in points]
         yield chart
+    else:
+        values = {
+            row.method: [float(r.record['metrics'][primary]) for r in row.results]
+            for row in table.rows
+            if primary in row.metrics
+        }
+        yield Runs('Every run, mean ± deviation', primary, values)
     largest = max(map(_size, table.rows))
     of = f', {largest} training samples' if largest else ''
-    scores = Chart(f'Cumulative score{of}', 'error at most', 'share of samples, %')
-    decades = Chart(f'MAE by decade of age{of}', 'true age from', 'MAE, years')
+    unit = 'years' if 'age/mae' in table.rows[0].metrics else 'degrees'
+    scores = Chart(f'Cumulative score{of}', f'error at most, {unit}', 'share of samples, %')
+    decades = Chart(f'MAE by decade of age{of}', 'decade of the true age, years', 'MAE, years')
     coverage = Chart(f'Reliability{of}', 'nominal interval, %', 'observed, %', diagonal=True)
     for row in (row for row in table.rows if _size(row) == largest):
         pooled = _pool(row)
@@ -335,6 +352,7 @@ def to_markdown(tables: Sequence[Table], folder: Path | None = None) -> str:
 
 
 _ARROW = {'less': ' ↓', 'greater': ' ↑', '': ''}
+_WORDS = {'less': 'lower is better', 'greater': 'higher is better', '': ''}
 
 
 def _cells(table: Table, row: Row, folder: Path | None) -> list[str]:
@@ -403,7 +421,7 @@ def to_html(tables: Sequence[Table], title: str) -> str:
     """Write one web page that needs nothing else: sortable tables, filters and charts."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
-        draw=draw, show=show, show_difference=show_difference, arrow=_ARROW, isnan=math.isnan
+        draw=draw, show=show, show_difference=show_difference, better=_WORDS, isnan=math.isnan
     )
     return environment.from_string(PAGE.read_text(encoding='utf-8')).render(
         tables=tables, title=title

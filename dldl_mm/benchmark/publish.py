@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dldl_mm.benchmark.cell import from_checkout
+from dldl_mm.benchmark.chart import picture
 from dldl_mm.benchmark.leaderboard import Table, to_csv, to_html, to_markdown
 from dldl_mm.benchmark.records import write_bytes, write_records, write_text
 
@@ -52,13 +53,24 @@ def publish(tables: Sequence[Table], folder: Path, title: str) -> None:
             path.unlink()
     write_text(folder / 'leaderboard.csv', to_csv(tables))
     write_text(folder / 'leaderboard.html', to_html(tables, title))
+    for number, table in enumerate(tables):
+        image = picture(table.charts, table.names, table.shown)
+        write_bytes(folder / _image(number), image)
     write_text(folder / 'README.md', _readme(tables, folder, title))
 
 
+def _image(number: int) -> str:
+    return f'charts{number or ""}.png'
+
+
 def _readme(tables: Sequence[Table], folder: Path, title: str) -> str:
-    text = to_markdown(tables, folder)
-    if len(tables) == 1:
-        text = text.removeprefix(f'## {tables[0].suite}\n\n')
+    parts = []
+    for number, table in enumerate(tables):
+        part = to_markdown([table], folder)
+        if len(tables) == 1:
+            part = part.removeprefix(f'## {table.suite}\n\n')
+        parts += [part, f'![Charts of {table.suite}]({_image(number)})\n']
+    text = '\n'.join(parts)
     records = [r.record for table in tables for row in table.rows for r in row.results]
     commands = dict.fromkeys(
         record['command'] + (' --data-root …' if _needs_data(record) else '')

@@ -335,6 +335,7 @@ def methods(page):
 def test_the_page_sorts_filters_and_compares(page):
     assert methods(page) == ['<dldl>', 'l1', 'ce']
     header = page.locator('th', has_text='age/mae').first
+    assert 'lower is better' in header.inner_text()
     header.locator('button').click()
     assert methods(page) == ['ce', 'l1', '<dldl>']
     assert header.get_attribute('aria-sort') == 'descending'
