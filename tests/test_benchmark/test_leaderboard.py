@@ -10,11 +10,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import stats
 from sklearn.metrics import jaccard_score
 
 from dldl_mm.benchmark import make_tables, read_results, to_csv, to_html, to_markdown
-from dldl_mm.benchmark.chart import Chart, draw
+from dldl_mm.benchmark.chart import Chart, Runs, draw, picture
 from dldl_mm.benchmark.compare import bootstrap_weights, paired_differences
 from dldl_mm.benchmark.samples import mean_average_precision, mean_iou
 from dldl_mm.metrics import VOCMeanAveragePrecision
@@ -107,7 +108,10 @@ def test_the_table_has_means_deviations_and_an_order(tmp_path, records):
     assert float(rows[0]['low']) == pytest.approx(low)
     assert rows[1]['difference'] == ''
 
-    curves = {chart.title: chart.series for chart in table.charts}
+    runs, *lines = table.charts
+    assert list(runs.values) == ['<dldl>', 'l1', 'ce']
+    assert runs.values['ce'] == [np.abs(prediction('ce', s) - TRUTH).mean() for s in range(3)]
+    curves = {chart.title: chart.series for chart in lines}
     pooled = np.concatenate([np.abs(prediction('ce', s) - TRUTH) for s in range(3)])
     assert dict(curves['Cumulative score']['ce'])[5.0] == pytest.approx(100 * np.mean(pooled <= 5))
     truth = np.tile(TRUTH, 3)
@@ -234,6 +238,7 @@ def test_a_published_folder_is_checked_and_grows(tmp_path, records, run_tool):
     assert (done.code, done.err) == (0, '')
     readme = (folder / 'README.md').read_text()
     assert '# Ages' in readme
+    assert Image.open(folder / 'charts.png').size[0] > 1000  # two columns
     assert '| l1 | weights.pth (aaaaaaaa) | 3 |' in readme
     # A submission joins what is published.
     own = write(tmp_path, records[6:])
@@ -302,6 +307,30 @@ def test_a_chart_is_in_its_frame():
     assert line['dots'][1][1] == pytest.approx(plot['top'] + 0.03 * height, abs=0.1)
 
 
+def test_every_run_is_a_dot_beside_its_mean_and_deviation():
+    values = {'a': [1.0, 2.0, 6.0], 'long name': [4.0]}
+    plot = draw(Runs('', 'MAE', values))
+    assert [text for _, text in plot['x_ticks']] == ['0', '1', '2', '3', '4', '5', '6']
+    (first, _), *_, (last, _) = plot['x_ticks']
+
+    def across(value):
+        return pytest.approx(first + (last - first) * value / 6, abs=0.1)
+
+    line, single = plot['lines']
+    assert [x for x, *_ in line['dots']] == [across(v) for v in values['a']]
+    assert line['bars'][0][0] == across(3)
+    ends = [float(point.split(',')[0]) for point in line['path'][1:].split('L')]
+    assert ends == [
+        across(3 - np.std(values['a'], ddof=1)),
+        across(3 + np.std(values['a'], ddof=1)),
+    ]
+    assert single['bars'][0][0] == across(4)
+    assert '±' not in single['dots'][0][2]
+    image = Image.open(io.BytesIO(picture([Runs('', 'MAE', values)], ['a', 'long name'], [])))
+    colors = {color for _, color in image.convert('RGB').getcolors(1 << 20)}
+    assert {(0x0B, 0x62, 0xC4), (0xC2, 0x41, 0x0C)} < colors
+
+
 @pytest.fixture
 def page(tmp_path, records):
     playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
@@ -347,7 +376,7 @@ def test_the_page_sorts_filters_and_compares(page):
     assert methods(page) == ['<dldl>', 'ce']
     assert page.locator('g.series[data-method=l1]:visible').count() == 0
     page.select_option('#pretraining', '')
-    assert page.locator('g.series[data-method=l1]:visible').count() == 3
+    assert page.locator('g.series[data-method=l1]:visible').count() == 4
 
     cell = page.locator('tr[data-method=ce] .gap')
     assert cell.inner_text() == 'baseline'
