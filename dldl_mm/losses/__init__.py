@@ -7,7 +7,7 @@ from dldl_mm.losses.expectation import ExpectationLoss
 from dldl_mm.losses.kl import LabelDistributionKLLoss
 from dldl_mm.losses.neighbourhood import NeighbourhoodKLLoss
 from dldl_mm.losses.penalties import ConcentrationLoss, RankLoss, ResidueLoss, VarianceLoss
-from dldl_mm.losses.pixel import LabelRelaxationLoss, PixelLabelSmoothingLoss
+from dldl_mm.losses.pixel import LabelRelaxationLoss, PixelFocalLoss, PixelLabelSmoothingLoss
 
 __all__ = [
     'AdaptiveSigmaKLLoss',
@@ -18,6 +18,7 @@ __all__ = [
     'LabelDistributionLoss',
     'LabelRelaxationLoss',
     'NeighbourhoodKLLoss',
+    'PixelFocalLoss',
     'PixelLabelSmoothingLoss',
     'RankLoss',
     'ResidueLoss',

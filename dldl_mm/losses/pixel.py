@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -135,6 +136,46 @@ class PixelLabelSmoothingLoss(PixelLoss):
             reduction='none',
             label_smoothing=self.epsilon,
         )
+
+
+@MODELS.register_module()
+class PixelFocalLoss(PixelLoss):
+    r"""Focal loss :math:`-(1 - p_y)^\gamma \ln p_y` of the softmax probability of the label y.
+
+    Lin et al. (ICCV 2017) with a softmax, without class weights. mmseg's ``FocalLoss`` is the sum of
+    C binary ones, and with hard labels it runs on a GPU only.
+
+    Args:
+        gamma: :math:`\gamma`, at least 0; 0 is cross-entropy.
+        reduction: ``'mean'`` over the pixels that are not void, ``'sum'`` or ``'none'``.
+        loss_weight: Factor of the loss.
+        loss_name: Key in the log; must start with ``loss_`` to be minimised.
+
+    Raises:
+        ValueError: An option is unknown or out of its range.
+    """
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        reduction: str = 'mean',
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_focal',
+    ) -> None:
+        super().__init__(reduction, loss_weight, loss_name)
+        if not 0 <= gamma < math.inf:
+            raise ValueError(f'PixelFocalLoss: gamma must be at least 0 and finite, got {gamma}')
+        self.gamma = gamma
+
+    def pixel_loss(self, logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
+        """(N, H, W) losses, 0 in void pixels."""
+        compute = torch.promote_types(logits.dtype, torch.float32)
+        loss = F.cross_entropy(
+            logits.to(compute), label, ignore_index=ignore_index, reduction='none'
+        )
+        # Below 1, the power has no derivative at 0, which a certain pixel and a void one reach.
+        wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(compute).tiny)
+        return wrong**self.gamma * loss
 
 
 @MODELS.register_module()

@@ -1,0 +1,4 @@
+# Spatially varying label smoothing (SVLS).
+_base_ = ['./fcn-resnet18_dldl_voc2007.py', '../_base_/svls.py']
+
+model = dict(decode_head=dict(loss_decode=_base_.svls))
