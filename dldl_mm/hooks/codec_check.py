@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -12,7 +12,8 @@ from mmengine.runner import BaseLoop, Runner
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
 from dldl_mm.metrics import AgeMetric
 from dldl_mm.registry import HOOKS
-from dldl_mm.transforms import EncodeLabelDistribution
+from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
+from dldl_mm.transforms.encode import turns_with_flip
 
 
 @HOOKS.register_module()
@@ -23,10 +24,11 @@ class CodecCheckHook(Hook):
     before the work starts. Where a config names it more than once, mmengine copies variables when it
     parses a file, so that ``--cfg-options codec.sigma=3`` would change none of the copies: codecs that
     differ are refused. So is a loss on the true value together with Mixup or CutMix, which do not mix
-    the value.
+    the value, and a flip of images whose yaw and roll are not negated before they are encoded.
 
     Raises:
         ValueError: A codec is missing, or two differ: names the two places, the field and both values.
+            A loss or an order of transforms is refused.
     """
 
     priority = 'VERY_HIGH'
@@ -46,6 +48,8 @@ class CodecCheckHook(Hook):
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
                 if share_codec(loop.dataloader.dataset, head_codec):
                     _restart_workers(runner, loop)
+                for part, encoder in pipeline_encoders(loop.dataloader.dataset):
+                    _check_flips(part.pipeline.transforms, encoder)
                 codecs += [
                     (f'{name}_dataloader.dataset.pipeline', encoder.codec)
                     for _, encoder in pipeline_encoders(loop.dataloader.dataset)
@@ -88,6 +92,22 @@ def _restart_workers(runner: Runner, loop: Any) -> None:
     config = {**runner._train_dataloader, 'dataset': loop.dataloader.dataset}
     BaseLoop.__init__(loop, runner, config)
     loop.dataloader_iterator = type(iterator)(loop.dataloader)
+
+
+def _check_flips(transforms: Sequence[Any], encoder: EncodeLabelDistribution) -> None:
+    """Refuse image flips whose labels stay as they were, by the order of the transforms."""
+    if not turns_with_flip(encoder.codec):
+        return
+    place = transforms.index(encoder)
+    for number, transform in enumerate(transforms):
+        name = type(transform).__name__
+        if 'Flip' not in name or isinstance(transform, FlipHeadPose):
+            continue
+        if not any(isinstance(other, FlipHeadPose) for other in transforms[number:place]):
+            raise ValueError(
+                f'pipeline: {name} mirrors images, whose yaw and roll must be negated before they are '
+                'encoded; the right order is RandomFlip, FlipHeadPose, EncodeLabelDistribution'
+            )
 
 
 def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from dldl_mm.datasets._images import image_size
 from dldl_mm.registry import TRANSFORMS
 
 _AXES = ('pitch', 'yaw', 'roll')
@@ -197,20 +198,11 @@ class CropFaceBox(BaseTransform):
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a data set's row without a usable box; data sets call it before training."""
-        if data_info.get('face_box') is None:
-            raise ValueError("the sample has no 'face_box', which CropFaceBox needs")
-        box = [float(number) for number in data_info['face_box']]
-        if len(box) != 4 or not all(map(math.isfinite, box)):
-            raise ValueError(f'the face box must be (x1, y1, x2, y2), finite, got {_text(box)}')
-        x1, y1, x2, y2 = box
-        if x2 <= x1 or y2 <= y1:
-            raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) has no area')
-        if x2 <= 0 or y2 <= 0:
-            raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) lies outside the image')
+        path = data_info.get('img_path')
+        _check_box(data_info, None if path is None else image_size(path))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Cut out the box, jittered with NumPy's global generator."""
-        self.check_annotation(results)
         image = results['img']
         height, width = image.shape[:2]
         if results.get('flip') or tuple(results.get('ori_shape', (height, width))[:2]) != (
@@ -221,12 +213,8 @@ class CropFaceBox(BaseTransform):
                 'CropFaceBox: the image was flipped or resized before, so that the face box is no '
                 'longer in its pixels; put CropFaceBox right after LoadImageFromFile'
             )
+        _check_box(results, (width, height))
         x1, y1, x2, y2 = map(float, results.pop('face_box'))
-        if x1 >= width or y1 >= height:
-            raise ValueError(
-                f'the face box {_text((x1, y1, x2, y2))} (x1, y1, x2, y2) lies outside the image '
-                f'{results.get("img_path", "")} of {width}x{height} pixels'
-            )
         sides = np.array([x2 - x1, y2 - y1])
         if self.square:
             sides = np.full(2, sides.max())
@@ -254,6 +242,24 @@ class CropFaceBox(BaseTransform):
         return (
             f'{type(self).__name__}(margin={self.margin:g}, size={self.size}, '
             f'jitter={self.jitter:g}, square={self.square})'
+        )
+
+
+def _check_box(data_info: dict[str, Any], size: tuple[int, int] | None) -> None:
+    """Refuse a sample without a box in its image, whose width and height may be unknown."""
+    if data_info.get('face_box') is None:
+        raise ValueError("the sample has no 'face_box', which CropFaceBox needs")
+    box = [float(number) for number in data_info['face_box']]
+    if len(box) != 4 or not all(map(math.isfinite, box)):
+        raise ValueError(f'the face box must be (x1, y1, x2, y2), finite, got {_text(box)}')
+    x1, y1, x2, y2 = box
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) has no area')
+    width, height = size or (math.inf, math.inf)
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        extent = f' {data_info.get("img_path", "")} of {width}x{height} pixels' if size else ''
+        raise ValueError(
+            f'the face box {_text(box)} (x1, y1, x2, y2) lies outside the image{extent}'
         )
 
 

@@ -268,6 +268,9 @@ def test_annotations():
         ({'axes': {'pitch': (10, 0, 1)}}, 'stop must be greater than start'),
         ({'axes': {'pitch': (0, 10, 3)}}, 'multiple of step'),
         ({'axes': {'pitch': (0, 10)}}, 'three finite numbers'),
+        ({'axes': {'pitch': 10}}, 'three finite numbers'),
+        ({'axes': {'pitch': (0, 'ten', 1)}}, 'three finite numbers'),
+        ({'axes': 2}, 'distinct names'),
         ({'axes': {'pitch': (0, 10, 1)}, 'labels': 'bjut3d'}, 'labels must be None'),
         ({'axes': ('yaw', 'yaw')}, 'distinct names'),
         (
@@ -316,6 +319,11 @@ def test_bad_arguments_are_named():
         codec.encode([0.0, 0.0], 'wide')
     with pytest.raises(ValueError, match=r'sigma must be a number, one per axis \(N, 2\)'):
         codec.encode(torch.zeros(4, 2), torch.ones(4, 3))
+    for sigma, shape in ((torch.ones(3), (4, 2)), (torch.ones(3, 2), (4, 2)), ([1.0] * 3, (1, 2))):
+        with pytest.raises(ValueError, match='one for all values or one for each, got shape'):
+            codec.encode(torch.zeros(shape), sigma)
+    with pytest.raises(TypeError, match='labels must be a list of points, pitch, yaw'):
+        GridLabelCodec(labels=[5, 6], sigma=1.0)
     with pytest.raises(ValueError, match='has 5 entries in its last dimension'):
         codec.decode(torch.ones(2, 5))
     with pytest.raises(ValueError, match='unknown decoding rule'):

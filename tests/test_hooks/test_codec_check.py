@@ -1,15 +1,16 @@
 from types import SimpleNamespace
 
 import pytest
+from mmcv.transforms import RandomFlip
 from mmengine.runner import IterBasedTrainLoop, Runner
 from PIL import Image
 
-from dldl_mm.codecs import GaussianLabelCodec
+from dldl_mm.codecs import GaussianLabelCodec, GridLabelCodec
 from dldl_mm.datasets import AgeDataset
 from dldl_mm.hooks import CodecCheckHook, check_same_codec
 from dldl_mm.losses import ExpectationLoss
 from dldl_mm.metrics import AgeMetric
-from dldl_mm.transforms import EncodeLabelDistribution
+from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
 
 
 def dataset(codec):
@@ -136,6 +137,26 @@ def test_a_loss_on_the_value_refuses_mixup():
     made.model.head.loss_module = [ExpectationLoss()]
     with pytest.raises(ValueError, match='ExpectationLoss reads the true value'):
         CodecCheckHook().before_run(made)
+
+
+def test_flips_of_images_whose_pose_stays_are_refused():
+    def order(codec, *names):
+        transforms = dict(
+            flip=RandomFlip(0.5), pose=FlipHeadPose(), encode=EncodeLabelDistribution(codec)
+        )
+        pipeline = SimpleNamespace(transforms=[transforms[name] for name in names])
+        CodecCheckHook().before_run(runner(codec, SimpleNamespace(pipeline=pipeline)))
+
+    pose = GridLabelCodec(labels='pointing04', sigma=10.0)
+    order(pose, 'encode')
+    order(pose, 'flip', 'pose', 'encode')
+    order(GaussianLabelCodec(), 'flip', 'encode')
+    order(GridLabelCodec(dict(pitch=(-90, 90, 10)), sigma=10.0), 'encode', 'flip')
+    for names in (['flip', 'encode'], ['encode', 'flip'], ['pose', 'flip', 'encode']):
+        with pytest.raises(ValueError, match='RandomFlip, FlipHeadPose, EncodeLabelDistribution'):
+            order(pose, *names)
+    with pytest.raises(ValueError, match='RandomFlip mirrors images'):
+        order(pose, 'flip', 'encode', 'pose')
 
 
 def test_codecs_of_different_types():
