@@ -59,6 +59,7 @@ def main() -> None:
         failed = run_cells(
             *(chosen, work_dir, args.jobs, args.slurm),
             done=lambda: write_results(cells, work_dir, suite.table),
+            metric=next(iter(suite.metrics)),
         )
         records = write_results(cells, work_dir, suite.table)
         for name, message in failed.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import os
@@ -187,11 +188,17 @@ def _run(cell: Cell, command: list[Any], environment: Mapping[str, str] | None) 
     log = cell.folder / 'log.txt'
     began = time.monotonic()
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get('PYTHONPATH')]))
-    with open(log, 'ab') as file:
+    with open(log, 'ab') as file, open(cell.folder / '.lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CellError(f'a process of an earlier benchmark still runs in {log.parent}') from None
         process = subprocess.Popen(
             [sys.executable, *map(str, command)],
             stdout=file,
             stderr=subprocess.STDOUT,
+            # The lock is the child's too: it outlives a benchmark that is killed without notice.
+            pass_fds=[lock.fileno()],
             env={**os.environ, 'PYTHONPATH': path, **(environment or {})},
         )
         RUNNING.add(process)

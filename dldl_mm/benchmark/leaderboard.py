@@ -380,7 +380,7 @@ def show(mean: float, deviation: float) -> str:
     """Write mean and deviation, numbers under 1 with one more digit."""
     if math.isnan(mean):
         return '–'
-    digits = 2 if abs(mean) >= 1 else 3
+    digits = 3 if 0 < abs(mean) < 1 else 2
     return f'{mean:.{digits}f}' + ('' if math.isnan(deviation) else f' ± {deviation:.{digits}f}')
 
 

@@ -1,5 +1,6 @@
 """Running cells: the tools are replaced by small scripts, so that no training is needed."""
 
+import fcntl
 import gzip
 import hashlib
 import io
@@ -216,6 +217,16 @@ t.run_cells(cells, Path({str(work)!r}), 1)
     (work / 'behave').unlink()
     assert not run([cell], tmp_path)[0]
     assert cell.record['resumed']
+
+
+def test_a_cell_that_an_orphan_still_runs_is_left_alone(tmp_path, faces, tools):
+    (cell,) = cells_of(tmp_path, faces, tools, ('a',))
+    cell.folder.mkdir(parents=True)
+    with open(cell.folder / '.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        failed, _ = run([cell], tmp_path)
+    assert 'an earlier benchmark still runs in' in failed['a, seed 0']
+    assert not run([cell], tmp_path)[0]
 
 
 def test_overlapping_data_are_refused(tmp_path, faces, tools):
