@@ -1,13 +1,15 @@
 """The per-pixel loss in plain torch operations, without the dense target.
 
-The logits are handled in strips of rows that fit into the cache. In a strip only the classes that
-occur there are smoothed; with few classes in sight, that is a fraction of the dense target's work.
-The log-probabilities of float32 logits become the gradient in place, so that loss and gradient
-together need one buffer of the logits' size.
+On a CPU, pixels that see no other label than their own have the hard cross-entropy; the labels in
+the windows of the others are listed with their shares. The probabilities of float32 logits become
+the gradient in place, so that loss and gradient together need one buffer of the logits' size.
+Where lists are long, as with labels drawn per pixel, and on other devices, where the host would
+have to wait for their length, strips of the logits are compared with their dense target.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,10 +26,11 @@ from dldl_mm.ops.soft_kl.reference import image_coefficients
 
 __all__ = ['soft_kl_eager']
 
-# A strip's share of the logits. On a CPU it should fit into the cache, take little memory beside
-# the gradient, and be worth some fifty calls; elsewhere it should fill the device.
-_CPU_STRIP_BYTES = (512 << 10, 2 << 20)
-_DEVICE_STRIP_BYTES = 64 << 20
+# Strips limit the memory beside the gradient. Few and large ones take the fewest calls; those with
+# a dense target need several times their size, and on a CPU should fit into the cache.
+_LIST_BYTES = (1 << 20, 64 << 20)
+_DENSE_BYTES = 1 << 20
+_DEVICE_BYTES = 64 << 20
 
 
 def soft_kl_eager(
@@ -133,67 +136,55 @@ def _run_strips(
     :math:`a \\sum_c v_c d_c (\\ln d_c - \\ln p_c)` and its gradient
     :math:`a (p_c \\sum_k v_k d_k - v_c d_c)`.
     """
-    num_classes = logits.shape[1]
     on_cpu = logits.device.type == 'cpu'
     compute = coefficient.dtype
-    buffer = None
-    if gradient:
-        # Softmax as a whole is torch's fastest, but in half precision it would cost a wider buffer.
-        in_place = logits.dtype == compute
-        buffer = logits.log_softmax(1) if in_place else torch.empty_like(logits)
     pixel_loss = torch.empty_like(codes, dtype=compute) if per_pixel else None
     coefficient = coefficient.expand(codes.shape)
+    # To list pixels would wait for another device.
+    own, mixed = _own_labels(codes, logits.shape[1], taps, void) if on_cpu else (codes, None)
 
-    budget = _DEVICE_STRIP_BYTES
+    buffer = None
+    # Softmax as a whole is torch's fastest, but another type or layout would cost a second buffer.
+    in_place = gradient and logits.dtype == compute and logits.is_contiguous()
+    if gradient:
+        buffer = logits.softmax(1) if in_place else torch.empty_like(logits)
+    budget = dense_budget = _DEVICE_BYTES
     if on_cpu:
-        smallest, largest = _CPU_STRIP_BYTES
-        budget = min(max(4 * logits.numel() // 32, smallest), largest)
+        smallest, largest = _LIST_BYTES
+        budget = min(max(4 * logits.numel() // (4 if in_place else 16), smallest), largest)
+        dense_budget = _DENSE_BYTES
     strips = list(_strips(logits, budget))
     # One tensor for the strips' sums: small ones between the large would split the allocator's heap.
     sums = coefficient.new_zeros(len(strips))
     for number, (images, rows) in enumerate(strips):
+        part = logits[images, :, rows]
         if buffer is not None and in_place:
             strip = buffer[images, :, rows]
         else:
-            strip = logits[images, :, rows].to(compute).log_softmax(1)
-        classes, target, mixed, scale = _strip_target(
-            codes[images], rows, num_classes, taps, void, compute
-        )
-        scale *= coefficient[images, None, rows]
-
-        # Advanced indexing copies, so the strip is free to change afterwards.
-        ratio = strip.index_select(1, classes) if classes is not None else strip.clone()
-        if mixed:
-            tiny = torch.finfo(compute).tiny
-            ratio = target.clamp(min=tiny).log_().sub_(ratio)
+            strip = part.to(compute).contiguous().softmax(1)
+        whole, a = codes[images], coefficient[images, rows]
+        listed = None if mixed is None else mixed[images, rows].reshape(-1).nonzero()[:, 0]
+        if listed is not None and len(listed) * len(taps) ** 2 <= strip.numel():
+            loss = _run_listed(
+                *(strip, part, whole, rows, a, class_weight, taps), own[images, rows], listed
+            )
         else:
-            ratio = ratio.neg_()
-        gradient_scale = scale
-        if class_weight is not None:
-            present = class_weight if classes is None else class_weight[classes]
-            target.mul_(present[:, None, None])
-            gradient_scale = scale * target.sum(1, keepdim=True)
-        target.mul_(scale)
-        ratio.mul_(target)
-        total = ratio.sum()
-        # 0 · ln 0 of a class with a logit of -inf. To look at another device's total would wait.
-        if not on_cpu or total.isnan():
-            total = ratio.masked_fill_(target == 0, 0).sum()
+            loss = strip.new_empty(a.shape)
+            for some, lines in _strips(part, dense_budget):
+                place = (some, slice(None), lines)
+                lines_of_image = slice(rows.start + lines.start, rows.start + lines.stop)
+                loss[some, lines] = _run_dense(
+                    *(strip[place], part[place], whole[some], lines_of_image),
+                    *(a[some, lines], class_weight, taps, void),
+                )
         if pixel_loss is not None:
-            pixel_loss[images, rows] = ratio.sum(1)
+            pixel_loss[images, rows] = loss
         else:
-            sums[number] = total
-
-        if buffer is not None:
-            strip.exp_().mul_(gradient_scale)
-            if classes is None:
-                strip.sub_(target)
-            else:
-                strip.index_add_(1, classes, target, alpha=-1)
-            if not in_place:
-                buffer[images, :, rows] = strip
-        # Not to be held while the next strip's target is made.
-        del strip, target, ratio
+            sums[number] = loss.sum()
+        if buffer is not None and not in_place:
+            buffer[images, :, rows] = strip
+        # Not to be held while the next one is made.
+        del strip, loss
     return (sums.sum() if pixel_loss is None else pixel_loss), buffer
 
 
@@ -211,58 +202,237 @@ def _strips(logits: Tensor, budget: int) -> Iterator[tuple[slice, slice]]:
             )
 
 
-def _strip_target(
+def _run_listed(
+    strip: Tensor,
+    logits: Tensor,
     codes: Tensor,
     rows: slice,
-    num_classes: int,
+    coefficient: Tensor,
+    class_weight: Tensor | None,
     taps: tuple[float, ...],
-    void: str,
-    compute: torch.dtype,
-) -> tuple[Tensor | None, Tensor, bool, Tensor]:
-    """Distributions of a strip's pixels.
+    own: Tensor,
+    mixed: Tensor,
+) -> Tensor:
+    """Turn the probabilities of a strip into its gradient, with a list of the labels in windows.
 
     Args:
-        codes: (n, H, W) classes of whole images.
-        rows: The strip's rows.
-        num_classes: C, and the code of void pixels.
+        strip: (n, C, h, W) probabilities, rows one after the other; becomes the gradient.
+        logits: (n, C, h, W) logits.
+        codes: (n, H, W) classes of whole images, C in void pixels.
+        rows: The strip's rows; all of them if n is not 1.
+        coefficient: (n, h, W) factors of the pixels.
+        class_weight: (C,) class weights, None for 1.
         taps: Weights of one axis.
-        void: Rule for void pixels.
+        own: (n, h, W) a label of each pixel, C without a target, see :func:`_own_labels`.
+        mixed: (M,) positions in the strip of the pixels with several labels.
+
+    Returns:
+        (n, h, W) losses.
+    """
+    num_images, num_classes, height, width = strip.shape
+    if len(mixed):  # first, because it needs the most memory
+        pixels, label, share = _shares(codes, rows, mixed, num_classes, taps, strip.dtype)
+        change = coefficient.reshape(-1)[pixels].mul_(share)
+        if class_weight is not None:
+            change.mul_(class_weight[label])
+        place = label * strip.stride(1) + pixels
+        if num_images > 1:
+            area = height * width
+            place += (pixels // area).mul_(strip.stride(0) - area)
+        values = strip.as_strided((_span(strip),), (1,))
+        ratio = share.log_().sub_(_logarithms(values[place], logits, label, pixels))
+        ratio.mul_(change)
+
+    amount = torch.ne(own, num_classes, out=strip.new_empty(own.shape)).mul_(coefficient)
+    labels = own.clamp(max=num_classes - 1).long()[:, None]
+    if class_weight is not None:
+        amount.mul_(class_weight[labels[:, 0]])
+    scale = amount
+    if len(mixed):
+        scale = amount.clone()
+        amount.view(-1).index_fill_(0, mixed, 0)
+        if class_weight is not None:
+            scale.copy_(amount).view(-1).index_add_(0, pixels, change)
+    loss = _logarithms(strip.gather(1, labels).view(-1), logits, labels).view_as(amount)
+    loss.mul_(amount).neg_()
+    if loss.sum().isnan():  # perhaps 0 · ln 0, of a void pixel and a class with a logit of -inf
+        loss.masked_fill_(amount == 0, 0)
+    strip.mul_(scale[:, None])
+    strip.scatter_add_(1, labels, amount.neg_()[:, None])
+    if len(mixed):
+        loss.view(-1).index_add_(0, pixels, ratio)
+        values.index_add_(0, place, change, alpha=-1)
+    return loss
+
+
+def _span(strip: Tensor) -> int:
+    """Number of elements from a tensor's first to its last in memory."""
+    return 1 + sum((n - 1) * stride for n, stride in zip(strip.shape, strip.stride(), strict=True))
+
+
+def _logarithms(
+    picked: Tensor, logits: Tensor, labels: Tensor, pixels: Tensor | None = None
+) -> Tensor:
+    """Logarithms of picked probabilities, also of those that are too small for their type.
+
+    Args:
+        picked: (E,) probabilities; overwritten.
+        logits: (n, C, h, W) logits.
+        labels: E classes.
+        pixels: (E,) positions; None stands for all in their order.
+    """
+    limits = torch.finfo(picked.dtype)
+    smallest = limits.tiny / limits.eps
+    if not picked.numel() or picked.amin() > smallest:
+        return picked.log_()
+    few = (picked <= smallest).nonzero()[:, 0]
+    place = torch.unravel_index(few if pixels is None else pixels[few], logits[:, 0].shape)
+    columns = logits.permute(0, 2, 3, 1)[place].to(picked.dtype)
+    exact = columns.log_softmax(1).gather(1, labels.view(-1, 1)[few])
+    return picked.log_().index_copy_(0, few, exact[:, 0])
+
+
+def _inner_taps(taps: tuple[float, ...]) -> tuple[float, ...]:
+    """The taps without the zeros at their ends."""
+    zeros = sum(tap == 0 for tap in taps) // 2
+    return taps[zeros : len(taps) - zeros]
+
+
+def _own_labels(
+    codes: Tensor, num_classes: int, taps: tuple[float, ...], void: str
+) -> tuple[Tensor, Tensor]:
+    """Pixels with one label and pixels with several.
+
+    Returns:
+        (N, H, W) the label of a pixel with one, a label of a pixel with several, and
+        ``num_classes`` where there is no target; and (N, H, W) whether there are several.
+    """
+    radius, reach = len(taps) // 2, len(_inner_taps(taps)) // 2
+    mixed = torch.zeros_like(codes, dtype=torch.bool)
+    height, width = codes.shape[1:]
+    if reach == 0 or min(height, width) < len(taps):
+        return codes, mixed
+    rim = radius - reach
+    low = codes[:, rim : height - rim, rim : width - rim]
+    # Void has the greatest code, so it is not the least beside a class; nor, as 0, the greatest.
+    high = torch.ne(low, num_classes, out=torch.empty_like(low)).mul_(low)
+    for axis in (1, 2):
+        steps, length = range(2 * reach + 1), low.shape[axis] - 2 * reach
+        low = functools.reduce(torch.minimum, [low.narrow(axis, t, length) for t in steps])
+        high = functools.reduce(torch.maximum, [high.narrow(axis, t, length) for t in steps])
+    inside = (slice(None), slice(radius, height - radius), slice(radius, width - radius))
+    is_void = codes[inside] == num_classes
+    if void == 'ignore':
+        mixed[inside] = (low < high) & ~is_void
+        return codes, mixed
+    mixed[inside] = low < high
+    own = codes.clone()
+    own[inside] = torch.where(is_void, low, codes[inside])
+    return own, mixed
+
+
+def _shares(
+    codes: Tensor,
+    rows: slice,
+    pixels: Tensor,
+    num_classes: int,
+    taps: tuple[float, ...],
+    compute: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Targets of pixels with several labels, as a list.
+
+    Args:
+        codes: (n, H, W) classes of whole images, ``num_classes`` in void pixels.
+        rows: Rows of a strip; all if n is not 1.
+        pixels: (M,) positions in the strip; their windows lie inside of the image.
+        num_classes: C.
+        taps: Weights of one axis.
         compute: Type of the shares.
 
     Returns:
-        The K classes that occur in sight of the strip, None for all; their (n, K, h, W) shares,
-        which a pixel without a target may have too; whether a share may lie between 0 and 1; and
-        (n, 1, h, W) 1 for pixels with a target, else 0.
+        (E,) positions of pixels, for each a label of its window, and that label's share, above 0.
     """
+    taps = _inner_taps(taps)
+    width = codes.shape[2]
+    line = torch.tensor(taps, dtype=compute)
+    weights = (line[:, None] * line).view(-1)
+    corners = pixels + (rows.start * width - len(taps) // 2 * (width + 1))
+    flat = codes.reshape(-1)
+    shifted = flat.as_strided(
+        (len(taps), len(taps), flat.numel() - (len(taps) - 1) * (width + 1)), (width, 1, 1)
+    )
+    windows = shifted[..., corners].flatten(0, 1)
+
+    # Two labels each, the least first. What was taken becomes void, which has the greatest code.
+    # Written as numbers at once and by arithmetic: several times as fast as with booleans.
+    found = []
+    here = torch.empty(windows.shape, dtype=compute)
+    taken = torch.empty_like(windows)
+    label = windows.amin(0)
+    for _ in range(2):
+        found.append((pixels, label.long(), weights @ torch.eq(windows, label, out=here)))
+        torch.eq(windows, label, out=taken).mul_(num_classes)
+        label = torch.maximum(windows, taken, out=windows).amin(0)
+    mass = found[0][2] + found[1][2]
+    # Few pixels have more.
+    left = (label != num_classes).nonzero()[:, 0]
+    rest = mass.new_zeros(len(left), num_classes + 1)
+    rest.scatter_add_(1, windows[:, left].t().long(), weights.expand(len(left), -1))
+    rest = rest[:, :num_classes]
+    mass.index_add_(0, left, rest.sum(1))
+    row, label = rest.nonzero(as_tuple=True)
+    for _, _, share in found:
+        share.div_(mass)
+    row_mass = mass[left[row]]
+    found.append((pixels[left[row]], label, rest[row, label].div_(row_mass)))
+    pixels, labels, shares = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return pixels, labels, shares
+
+
+def _run_dense(
+    strip: Tensor,
+    logits: Tensor,
+    codes: Tensor,
+    rows: slice,
+    coefficient: Tensor,
+    class_weight: Tensor | None,
+    taps: tuple[float, ...],
+    void: str,
+) -> Tensor:
+    """:func:`_run_listed` with the dense target of the strip."""
+    num_images, num_classes, _, width = strip.shape
     radius = len(taps) // 2
-    height, width = codes.shape[1:]
+    height = codes.shape[1]
     top, bottom = max(rows.start - radius, 0), min(rows.stop + radius, height)
     seen = codes[:, top:bottom]
-    classes = None
-    pure = False
-    if codes.device.type == 'cpu':
-        counts = seen.reshape(-1).bincount(minlength=num_classes + 1)
-        classes = counts[:num_classes].nonzero()[:, 0]
-        pure = int((counts > 0).sum()) < 2
-    listed = torch.arange(num_classes, device=codes.device) if classes is None else classes
-    shape = (len(codes), len(listed), bottom - top, width)
-    one_hot = torch.empty(shape, dtype=compute, device=codes.device)
+    classes = torch.arange(num_classes, dtype=codes.dtype, device=codes.device)
+    one_hot = strip.new_empty(num_images, num_classes, bottom - top, width)
     # Written as floats at once: five times as fast as converting booleans.
-    torch.eq(seen[:, None], listed.to(codes.dtype)[:, None, None], out=one_hot)
+    torch.eq(seen[:, None], classes[:, None, None], out=one_hot)
     target = one_hot[:, :, rows.start - top : rows.stop - top]
-    scale = target.new_empty(len(codes), 1, target.shape[2], width)
-    torch.ne(codes[:, None, rows], num_classes, out=scale)
+    valid = strip.new_empty(num_images, 1, *target.shape[2:])
+    torch.ne(codes[:, None, rows], num_classes, out=valid)
 
     first, last = max(rows.start, radius), min(rows.stop, height - radius)
-    if pure or radius == 0 or first >= last or width < len(taps):
-        return classes, target, False, scale
-    sums = window_sums(one_hot[:, :, first - radius - top : last + radius - top], taps)
-    blended = target.clone()
-    blended[:, :, first - rows.start : last - rows.start, radius : width - radius] = sums
-    mass = blended.sum(1, keepdim=True)
-    if void == 'assign':
-        torch.gt(mass, 0, out=scale)
-    return classes, blended.div_(mass.clamp_(min=torch.finfo(mass.dtype).tiny)), True, scale
+    if radius and first < last and width >= len(taps):
+        sums = window_sums(one_hot[:, :, first - radius - top : last + radius - top], taps)
+        target = target.clone()
+        target[:, :, first - rows.start : last - rows.start, radius : width - radius] = sums
+        mass = target.sum(1, keepdim=True)
+        if void == 'assign':
+            torch.gt(mass, 0, out=valid)
+        target.div_(mass.clamp_(min=torch.finfo(mass.dtype).tiny))
+    del one_hot
+
+    ratio = target.clamp(min=torch.finfo(strip.dtype).tiny).log_()
+    ratio -= logits.to(strip.dtype).log_softmax(1)
+    target.mul_(valid.mul_(coefficient[:, None]))
+    if class_weight is not None:
+        target.mul_(class_weight[:, None, None])
+    # Where the target is 0, the logarithm may be that of a logit of -inf.
+    loss = ratio.mul_(target).masked_fill_(target == 0, 0).sum(1)
+    strip.mul_(target.sum(1, keepdim=True)).sub_(target)
+    return loss
 
 
 def _image_mass(
@@ -274,13 +444,15 @@ def _image_mass(
     compute: torch.dtype,
 ) -> Tensor:
     """(N,) targets summed over classes and pixels: see ``image_coefficients``."""
-    labelled = codes != num_classes
+    # Counted as floats: three times as fast as booleans, and exact up to 2**24 pixels.
+    labelled = torch.empty(codes.shape, dtype=compute, device=codes.device)
+    torch.ne(codes, num_classes, out=labelled)
     if void == 'ignore' and class_weight is None:
-        return labelled.sum((1, 2)).to(compute)
-    mass = blend_windows(labelled.to(compute), taps)
-    valid = labelled if void == 'ignore' else mass > 0
+        return labelled.sum((1, 2))
+    mass = blend_windows(labelled, taps)
+    valid = (labelled if void == 'ignore' else mass) > 0
     if class_weight is None:
-        return valid.sum((1, 2)).to(compute)
+        return valid.to(compute).sum((1, 2))
     # Smoothing is linear: the classes' weights can be smoothed in place of the classes.
     weights = torch.cat([class_weight, class_weight.new_zeros(1)])[codes.long()]
     return torch.where(valid, blend_windows(weights, taps) / mass, 0).sum((1, 2))
