@@ -40,6 +40,11 @@ def parse_args() -> argparse.Namespace:
         help='evaluate the average of the probabilities with this model too; may be repeated. Data '
         'and metrics are those of the first config, the overrides of --cfg-options too',
     )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="average over several views of each image, by the config's tta_model and tta_pipeline",
+    )
     return parser.parse_args()
 
 
@@ -48,7 +53,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
-        ValueError: The config has no test data, or ``--out`` has another ending.
+        ValueError: The config has no test data or no views for ``--tta``, or ``--out`` has another
+            ending.
     """
     for checkpoint in (args.checkpoint, *(path for _, path in args.average_with)):
         if not Path(checkpoint).is_file():
@@ -69,6 +75,11 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.load_from = None
     else:
         cfg.load_from = args.checkpoint
+    if args.tta:
+        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+            raise ValueError(f'--tta: {args.config} has no tta_model or no tta_pipeline')
+        cfg.model = dict(**cfg.tta_model, module=cfg.model)
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     if args.amp:
         cfg.test_cfg.fp16 = True
     evaluator = cfg.test_evaluator

@@ -142,6 +142,8 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
         raise CellError(f'training left no checkpoint in {work}')
     outputs = [cell.folder / 'metrics.json', cell.folder / 'predictions.jsonl']
     test = [cell.tools / 'test.py', config, checkpoint, '--work-dir', work, '--out', *outputs]
+    if 'tta_model' in cell.config:
+        test.append('--tta')
     usage.append(_run(cell, test, environment))
 
     samples = cell.folder / 'samples.csv.gz'

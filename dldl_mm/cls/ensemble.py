@@ -70,16 +70,27 @@ class AveragingEnsemble(BaseModel):
         for member in self.members:
             predictions = member.test_step(data)
             scores.append(torch.stack([sample.pred_score for sample in predictions]))
-        mean = torch.stack(scores).mean(0)
-        # The logits whose softmax, or sigmoid, is the average.
-        logits = torch.logit(mean) if isinstance(self.head, MultiLabelClsHead) else mean.log()
-        return self.head._get_predictions(logits, predictions)
+        return predict_from_scores(self.head, torch.stack(scores).mean(0), predictions)
 
     val_step = test_step
 
 
+def predicts_distribution(head: Any) -> bool:
+    """Whether a head's scores are probabilities of its labels, which can be averaged."""
+    return isinstance(head, (ClsHead, MultiLabelClsHead)) and not isinstance(head, _NO_SOFTMAX)
+
+
+def predict_from_scores(
+    head: Any, scores: Tensor, data_samples: list[DataSample]
+) -> list[DataSample]:
+    """What a head predicts where its (N, K) probabilities are these."""
+    # The logits whose softmax, or sigmoid, they are.
+    logits = torch.logit(scores) if isinstance(head, MultiLabelClsHead) else scores.log()
+    return head._get_predictions(logits, data_samples)
+
+
 def _check_same_head(head: Any, other: Any, checkpoint: str) -> None:
-    if not isinstance(head, (ClsHead, MultiLabelClsHead)) or isinstance(head, _NO_SOFTMAX):
+    if not predicts_distribution(head):
         raise ValueError(
             f'AveragingEnsemble: {type(head).__name__} predicts no one distribution to average'
         )

@@ -15,6 +15,7 @@ from dldl_mm.codecs.base import BaseValueCodec
 from dldl_mm.functional import (
     circular_mean,
     expectation,
+    mirror_pose,
     mode,
     point_distribution,
     product_distribution,
@@ -330,6 +331,33 @@ class GridLabelCodec(BaseValueCodec):
     def std(self, dist: Tensor) -> Tensor:
         """(N, A) standard deviation of (N, K) distributions on each axis, in degrees."""
         return self.covariance(dist).diagonal(dim1=-2, dim2=-1).sqrt()
+
+    def mirror(self, dist: Tensor) -> Tensor:
+        """Distributions of the mirror images, whose yaw and roll are negated.
+
+        Args:
+            dist: (N, K) distributions, N any leading shape.
+
+        Returns:
+            (N, K) distributions.
+
+        Raises:
+            ValueError: The mirror image of a label is not a label, or the last dimension is not K.
+        """
+        self._check_width(dist)
+
+        def key(point: list[float]) -> tuple[float, ...]:
+            return tuple(
+                round(number if period is None else number % period, 6) + 0.0
+                for number, period in zip(point, self._periods, strict=True)
+            )
+
+        places = {key(point): k for k, point in enumerate(self._labels.tolist())}
+        mirrored = mirror_pose(self._labels, self.axes).tolist()
+        for point in mirrored:
+            if key(point) not in places:
+                raise ValueError(f'GridLabelCodec: the mirror image {point} of a label is no label')
+        return dist[..., [places[key(point)] for point in mirrored]]
 
     def encode_annotation(self, data_info: dict[str, Any]) -> Tensor:
         """Encode ``gt_value``, (A,) or a dict by axis, with the sample's ``gt_sigma`` if any."""

@@ -1,4 +1,4 @@
-"""Hooks: the start-up check of codecs, safe checkpoints, fitted deviations and pictures.
+"""Hooks: the start-up check of codecs, safe checkpoints, fitted deviations, pictures; mixed precision.
 
 Importing this package also lets ``torch.load`` read mmengine's checkpoints with ``weights_only`` on.
 """
@@ -11,10 +11,12 @@ from dldl_mm.hooks.codec_check import (
     pipeline_encoders,
     share_codec,
 )
+from dldl_mm.hooks.optim_wrapper import BFloat16OptimWrapper
 from dldl_mm.hooks.visualization import LabelDistributionVisualizationHook
 
 __all__ = [
     'AdaptiveSigmaHook',
+    'BFloat16OptimWrapper',
     'CodecCheckHook',
     'LabelDistributionVisualizationHook',
     'SafeCheckpointHook',

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
@@ -36,6 +36,8 @@ class CodecCheckHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Share and compare the codecs of a runner before training, validation or testing begins."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if isinstance(model, BaseTTAModel):
+            model = model.module
         head = getattr(model, 'head', None)
         codecs = []
         head_codec = getattr(head, 'codec', None)

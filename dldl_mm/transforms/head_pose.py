@@ -171,6 +171,7 @@ class CropFaceBox(BaseTransform):
         size: Width and height of the result in pixels; None leaves the crop as it is.
         jitter: Largest random shift, as a share of the crop's side, and change of its scale; 0 for
             testing.
+        shift: Fixed shift to the right and down, as shares of the crop's side, for views at test time.
         square: Take the box's longer side for both; otherwise a ``size`` distorts the face.
 
     Raises:
@@ -184,6 +185,7 @@ class CropFaceBox(BaseTransform):
         size: int | None = None,
         jitter: float = 0.0,
         square: bool = True,
+        shift: Sequence[float] = (0.0, 0.0),
     ) -> None:
         if not -0.5 < margin < math.inf:
             raise ValueError(f'CropFaceBox: margin must be greater than -0.5, got {margin!r}')
@@ -191,10 +193,13 @@ class CropFaceBox(BaseTransform):
             raise ValueError(f'CropFaceBox: size must be a positive number of pixels, got {size!r}')
         if not 0 <= jitter < 1:
             raise ValueError(f'CropFaceBox: jitter must lie in [0, 1), got {jitter!r}')
+        if len(shift) != 2 or not all(map(math.isfinite, shift)):
+            raise ValueError(f'CropFaceBox: shift must be two finite numbers, got {shift!r}')
         self.margin = float(margin)
         self.size = size
         self.jitter = float(jitter)
         self.square = bool(square)
+        self.shift = (float(shift[0]), float(shift[1]))
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a data set's row without a usable box; data sets call it before training."""
@@ -219,7 +224,7 @@ class CropFaceBox(BaseTransform):
         if self.square:
             sides = np.full(2, sides.max())
         sides = sides * (1 + 2 * self.margin)
-        centre = np.array([x1 + x2, y1 + y2]) / 2
+        centre = np.array([x1 + x2, y1 + y2]) / 2 + np.array(self.shift) * sides
         if self.jitter:
             shift = np.random.uniform(-self.jitter, self.jitter, 2)
             scale = np.random.uniform(1 - self.jitter, 1 + self.jitter)
@@ -241,7 +246,7 @@ class CropFaceBox(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(margin={self.margin:g}, size={self.size}, '
-            f'jitter={self.jitter:g}, square={self.square})'
+            f'jitter={self.jitter:g}, square={self.square}, shift={self.shift})'
         )
 
 

@@ -364,3 +364,29 @@ def test_the_axes_of_a_grid_are_encoded_apart(monkeypatch):
     monkeypatch.setattr(grid, 'label_distribution', record)
     assert codec.encode(torch.zeros(256, 2)).shape == (256, 3721)
     assert widths == [61, 61]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(labels='pointing04'),
+        dict(
+            axes=dict(roll=(-30, 30, 10), pitch=(-40, 20, 10), yaw=(-180, 170, 10)), periodic='yaw'
+        ),
+    ],
+)
+def test_the_mirror_image_of_a_distribution_is_that_of_the_negated_yaw_and_roll(options):
+    codec = GridLabelCodec(sigma=12.0, **options)
+    signs = torch.tensor([1.0 if axis == 'pitch' else -1.0 for axis in codec.axes])
+    values = torch.tensor([[11.0, 3.0, -176.0], [-17.0, -30.0, 41.0]])[:, -len(codec.axes) :]
+    if options.get('labels'):
+        values = torch.tensor([[20.0, 40.0], [-60.0, -90.0]])
+    dist = codec.encode(values)
+    torch.testing.assert_close(codec.mirror(dist), codec.encode(values * signs))
+    assert torch.equal(codec.mirror(codec.mirror(dist)), dist)
+
+
+def test_labels_without_their_mirror_images_are_named():
+    codec = GridLabelCodec(dict(yaw=(-90, 60, 30)), sigma=5.0)
+    with pytest.raises(ValueError, match=r'mirror image \[90.0\] of a label is no label'):
+        codec.mirror(codec.encode([0.0]))

@@ -255,3 +255,51 @@ def test_a_checkpoint_of_another_label_set(run_tool, faces, tmp_path):
     done = run_tool('test', AGE, work / 'epoch_1.pth', '--work-dir', work, '--cfg-options', *SMALL)
     assert done.code == 2
     assert 'was trained with the label set (1) to (116) of 116 labels' in done.err
+
+
+def test_views_of_each_image_are_averaged(run_tool, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(f'{i}.png', 10 * i, 5 - 10 * i) for i in range(6)]
+    for name in ('plain', 'mirrored'):
+        folder = tmp_path / name
+        (folder / 'images').mkdir(parents=True)
+        for split in ('train', 'val'):
+            write_rows(folder / f'{split}.csv', rows, ('file', 'pitch', 'yaw'))
+    for file, *_ in rows:
+        image = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / 'plain' / 'images' / file), image)
+        cv2.imwrite(str(tmp_path / 'mirrored' / 'images' / file), image[:, ::-1])
+    config = tmp_path / 'pose.py'
+    config.write_text(
+        f"""
+_base_ = ['{ROOT / 'configs' / 'pose' / 'resnet18_dldl_csv.py'}']
+tta_model = dict(type='AveragingTTA')
+flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
+views = [flips, [dict(type='FlipHeadPose')], [_base_.pack]]
+tta_pipeline = [*_base_.test_pipeline[:-2], dict(type='TestTimeAug', transforms=views)]
+"""
+    )
+    work = tmp_path / 'work'
+    data = ('--data-root', tmp_path / 'plain', '--work-dir', work)
+    options = ('--cfg-options', *TINY, 'train_cfg.max_epochs=1', 'param_scheduler.total_steps=1')
+    # Without a GPU mixed precision is bfloat16.
+    done = run_tool('train', config, '--amp', '--no-validate', *data, *options)
+    assert done.code == 0, done.err
+    predicted = {}
+    for name, root, extra in (
+        *(('plain', 'plain', []), ('mirrored', 'mirrored', []), ('views', 'plain', ['--tta'])),
+    ):
+        out = tmp_path / f'{name}.jsonl'
+        data = ('--data-root', tmp_path / root, '--work-dir', work, '--out', out)
+        done = run_tool('test', config, work / 'epoch_1.pth', *extra, *data, *options)
+        assert done.code == 0, done.err
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        predicted[name] = np.array([line['pred_value'] for line in lines])
+        assert [line['gt_value'] for line in lines] == [[float(p), float(y)] for _, p, y in rows]
+    back = predicted['mirrored'] * [1, -1]
+    assert np.abs(predicted['plain'] - back).max() > 0.01
+    np.testing.assert_allclose(predicted['views'], (predicted['plain'] + back) / 2, atol=2e-3)
+
+    plain = ROOT / 'configs' / 'pose' / 'resnet18_dldl_csv.py'
+    done = run_tool('test', plain, work / 'epoch_1.pth', '--tta')
+    assert (done.code, 'has no tta_model or no tta_pipeline' in done.err) == (2, True), done.err
