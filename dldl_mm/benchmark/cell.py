@@ -194,7 +194,9 @@ def _run(cell: Cell, command: list[Any], environment: Mapping[str, str] | None) 
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CellError(f'a process of an earlier benchmark still runs in {log.parent}') from None
+            raise CellError(
+                f'a process of an earlier benchmark still runs in {log.parent}'
+            ) from None
         process = subprocess.Popen(
             [sys.executable, *map(str, command)],
             stdout=file,
