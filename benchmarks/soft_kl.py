@@ -9,7 +9,7 @@
 Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
 ``dense`` is the soft target built by one-hot, convolution and division, and ``F.kl_div``; ``eager``
 and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a case are timed in turns,
-round after round, and the medians are compared. The peak memory above the inputs is measured once per
+round after round, each in its second of two steps, and the medians are compared. The peak memory above the inputs is measured once per
 form, on a CPU as the rise of the resident set in a process of its own (Linux), on CUDA by torch's
 allocator; it is given in multiples of the logits, the gradient included.
 
@@ -243,8 +243,10 @@ def measure(case: str, dtype: str, arguments: argparse.Namespace) -> list[dict[s
     for turn in range(arguments.repeats + 1):
         for form, function in functions.items():
             if callable(function):
+                # As in training, a form finds the memory as it left it itself, not as another did.
+                step(function, logits, labels)
                 elapsed = step(function, logits, labels)
-                # The first turn compiles kernels and warms the allocator up.
+                # The first turn compiles kernels.
                 if turn:
                     times[form].append(elapsed)
     logits.grad = None

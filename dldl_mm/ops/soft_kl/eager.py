@@ -10,7 +10,7 @@ have to wait for their length, strips of the logits are compared with their dens
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,9 +26,10 @@ from dldl_mm.ops.soft_kl.reference import image_coefficients
 
 __all__ = ['soft_kl_eager']
 
-# Strips limit the memory beside the gradient. Few and large ones take the fewest calls; those with
-# a dense target need several times their size, and on a CPU should fit into the cache.
-_LIST_BYTES = (1 << 20, 64 << 20)
+# Logits are handled in strips of rows to limit the memory beside the gradient. Few and large ones
+# take the fewest calls; a dense target needs several times its strip's size, and on a CPU should fit
+# into the cache.
+_SMALLEST_BYTES = 1 << 20
 _DENSE_BYTES = 1 << 20
 _DEVICE_BYTES = 64 << 20
 
@@ -47,7 +48,7 @@ def soft_kl_eager(
     """:func:`dldl_mm.ops.soft_kl` in strips; once differentiable."""
     compute = torch.promote_types(logits.dtype, torch.float32)
     taps = tuple(gaussian_taps(kernel_size, sigma))
-    codes = class_codes(labels, logits.shape[1], ignore_index)
+    codes = class_codes(labels, logits.shape[1], ignore_index).contiguous()
     if class_weight is not None:
         class_weight = class_weight.to(compute)
     # The gradient is finished in the forward pass, so the divisor must be known before it.
@@ -140,51 +141,53 @@ def _run_strips(
     compute = coefficient.dtype
     pixel_loss = torch.empty_like(codes, dtype=compute) if per_pixel else None
     coefficient = coefficient.expand(codes.shape)
-    # To list pixels would wait for another device.
-    own, mixed = _own_labels(codes, logits.shape[1], taps, void) if on_cpu else (codes, None)
-
-    buffer = None
-    # Softmax as a whole is torch's fastest, but another type or layout would cost a second buffer.
-    in_place = gradient and logits.dtype == compute and logits.is_contiguous()
-    if gradient:
-        buffer = logits.softmax(1) if in_place else torch.empty_like(logits)
-    budget = dense_budget = _DEVICE_BYTES
     if on_cpu:
-        smallest, largest = _LIST_BYTES
-        budget = min(max(4 * logits.numel() // (4 if in_place else 16), smallest), largest)
-        dense_budget = _DENSE_BYTES
+        own, pure = _own_labels(codes, logits.shape[1], taps, void)
+
+    # Another type or layout costs a copy of each strip.
+    in_place = gradient and logits.dtype == compute and logits.is_contiguous()
+    in_place = in_place and logits.numel() > 0
+    buffer = torch.empty_like(logits) if gradient and not in_place else None
+    everything = 4 * max(1, logits.numel())
+    budget = everything if in_place else max(everything // 16, _SMALLEST_BYTES)
+    dense_budget = _DENSE_BYTES
+    if not on_cpu:
+        budget = everything if in_place else _DEVICE_BYTES
+        dense_budget = _DEVICE_BYTES
     strips = list(_strips(logits, budget))
     # One tensor for the strips' sums: small ones between the large would split the allocator's heap.
     sums = coefficient.new_zeros(len(strips))
     for number, (images, rows) in enumerate(strips):
-        part = logits[images, :, rows]
-        if buffer is not None and in_place:
-            strip = buffer[images, :, rows]
-        else:
-            strip = part.to(compute).contiguous().softmax(1)
+        part = logits[images, :, rows].to(compute).contiguous()
         whole, a = codes[images], coefficient[images, rows]
-        listed = None if mixed is None else mixed[images, rows].reshape(-1).nonzero()[:, 0]
-        if listed is not None and len(listed) * len(taps) ** 2 <= strip.numel():
-            loss = _run_listed(
-                *(strip, part, whole, rows, a, class_weight, taps), own[images, rows], listed
+        mixed = None
+        if on_cpu:  # to list pixels would wait for another device
+            mixed = (own[images, rows] != pure[images, rows]).view(-1).nonzero()[:, 0]
+        if mixed is not None and len(mixed) * len(taps) ** 2 <= part.numel():
+            maps = (own[images, rows], pure[images, rows], a)
+            loss, strip = _run_listed(
+                part, whole, rows, mixed, *maps, class_weight, taps, per_pixel=per_pixel
             )
         else:
+            strip = part.softmax(1)
             loss = strip.new_empty(a.shape)
             for some, lines in _strips(part, dense_budget):
                 place = (some, slice(None), lines)
-                lines_of_image = slice(rows.start + lines.start, rows.start + lines.stop)
+                rows_of_image = slice(rows.start + lines.start, rows.start + lines.stop)
                 loss[some, lines] = _run_dense(
-                    *(strip[place], part[place], whole[some], lines_of_image),
+                    *(strip[place], part[place], whole[some], rows_of_image),
                     *(a[some, lines], class_weight, taps, void),
                 )
         if pixel_loss is not None:
             pixel_loss[images, rows] = loss
         else:
             sums[number] = loss.sum()
-        if buffer is not None and not in_place:
+        if in_place:
+            buffer = strip
+        elif buffer is not None:
             buffer[images, :, rows] = strip
         # Not to be held while the next one is made.
-        del strip, loss
+        del part, strip, loss
     return (sums.sum() if pixel_loss is None else pixel_loss), buffer
 
 
@@ -203,92 +206,121 @@ def _strips(logits: Tensor, budget: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _run_listed(
-    strip: Tensor,
     logits: Tensor,
     codes: Tensor,
     rows: slice,
+    mixed: Tensor,
+    own: Tensor,
+    pure: Tensor,
     coefficient: Tensor,
     class_weight: Tensor | None,
     taps: tuple[float, ...],
-    own: Tensor,
-    mixed: Tensor,
-) -> Tensor:
-    """Turn the probabilities of a strip into its gradient, with a list of the labels in windows.
+    *,
+    per_pixel: bool,
+) -> tuple[Tensor, Tensor]:
+    """Loss and gradient of a strip, with a list of the labels in windows.
 
     Args:
-        strip: (n, C, h, W) probabilities, rows one after the other; becomes the gradient.
-        logits: (n, C, h, W) logits.
+        logits: (n, C, h, W) logits, contiguous.
         codes: (n, H, W) classes of whole images, C in void pixels.
         rows: The strip's rows; all of them if n is not 1.
+        mixed: (M,) positions in the strip of the pixels with several labels.
+        own: (n, h, W) and
+        pure: (n, h, W), see :func:`_own_labels`.
         coefficient: (n, h, W) factors of the pixels.
         class_weight: (C,) class weights, None for 1.
         taps: Weights of one axis.
-        own: (n, h, W) a label of each pixel, C without a target, see :func:`_own_labels`.
-        mixed: (M,) positions in the strip of the pixels with several labels.
+        per_pixel: Whether the pixels' losses are wanted or their sum.
 
     Returns:
-        (n, h, W) losses.
+        (n, h, W) losses or their sum, and (n, C, h, W).
     """
-    num_images, num_classes, height, width = strip.shape
-    if len(mixed):  # first, because it needs the most memory
-        pixels, label, share = _shares(codes, rows, mixed, num_classes, taps, strip.dtype)
-        change = coefficient.reshape(-1)[pixels].mul_(share)
-        if class_weight is not None:
-            change.mul_(class_weight[label])
-        place = label * strip.stride(1) + pixels
-        if num_images > 1:
-            area = height * width
-            place += (pixels // area).mul_(strip.stride(0) - area)
-        values = strip.as_strided((_span(strip),), (1,))
-        ratio = share.log_().sub_(_logarithms(values[place], logits, label, pixels))
-        ratio.mul_(change)
-
-    amount = torch.ne(own, num_classes, out=strip.new_empty(own.shape)).mul_(coefficient)
-    labels = own.clamp(max=num_classes - 1).long()[:, None]
+    num_images, num_classes, height, width = logits.shape
+    # Before there is the gradient, because this needs much memory for a while.
+    chunks = mixed.split(max(1 << 15, logits.numel() // 256))
+    parts = [_shares(codes, rows, chunk, num_classes, taps, logits.dtype) for chunk in chunks]
+    pixels, label, share = (torch.cat(found) for found in zip(*parts, strict=True))
+    del parts
+    change = coefficient.reshape(-1)[pixels].mul_(share)
     if class_weight is not None:
-        amount.mul_(class_weight[labels[:, 0]])
-    scale = amount
-    if len(mixed):
-        scale = amount.clone()
-        amount.view(-1).index_fill_(0, mixed, 0)
-        if class_weight is not None:
-            scale.copy_(amount).view(-1).index_add_(0, pixels, change)
-    loss = _logarithms(strip.gather(1, labels).view(-1), logits, labels).view_as(amount)
-    loss.mul_(amount).neg_()
-    if loss.sum().isnan():  # perhaps 0 · ln 0, of a void pixel and a class with a logit of -inf
-        loss.masked_fill_(amount == 0, 0)
-    strip.mul_(scale[:, None])
-    strip.scatter_add_(1, labels, amount.neg_()[:, None])
-    if len(mixed):
+        change.mul_(class_weight[label])
+    area = height * width
+    place = label.mul_(area).add_(pixels)
+    if num_images > 1:
+        place += (pixels // area).mul_((num_classes - 1) * area)
+    del label
+    if class_weight is None and not per_pixel:
+        pixels = pixels.new_empty(0)
+
+    gradient = logits.softmax(1)
+    values = gradient.view(-1)
+    logs = _logarithms(
+        values[place], logits, lambda few: torch.unravel_index(place[few], logits.shape)
+    )
+    ratio = share.log_().sub_(logs).mul_(change)
+    strips = list(_strips(logits, max(4 * logits.numel() // 6, _SMALLEST_BYTES)))
+    loss = logits.new_zeros(own.shape if per_pixel else len(strips) + 1)
+    if per_pixel:
         loss.view(-1).index_add_(0, pixels, ratio)
-        values.index_add_(0, place, change, alpha=-1)
-    return loss
+    else:
+        loss[-1] = ratio.sum()
+    mass = None
+    if class_weight is not None:
+        mass = logits.new_zeros(own.shape)
+        mass.view(-1).index_add_(0, pixels, change)
+    del pixels, share, logs, ratio
+    for number, (images, lines) in enumerate(strips):
+        strip, a = gradient[images, :, lines], coefficient[images, lines]
+        # Hard cross-entropy of the pixels with one label.
+        labels = own[images, lines].clamp(max=num_classes - 1).long()[:, None]
+        amount = torch.ne(pure[images, lines], num_classes, out=logits.new_empty(a.shape)).mul_(a)
+        if mass is None or class_weight is None:
+            scale = torch.ne(own[images, lines], num_classes, out=logits.new_empty(a.shape)).mul_(a)
+        else:
+            amount.mul_(class_weight[labels[:, 0]])
+            scale = amount + mass[images, lines]
+        hard = _log_likelihood(strip, logits[images, :, lines], labels).mul_(amount).neg_()
+        total = hard.sum()
+        if total.isnan():  # perhaps 0 · ln 0, of a void pixel and a class with a logit of -inf
+            total = hard.masked_fill_(amount == 0, 0).sum()
+        if per_pixel:
+            loss[images, lines] += hard
+        else:
+            loss[number] = total
+        strip.mul_(scale[:, None])
+        strip.scatter_add_(1, labels, amount.neg_()[:, None])
+    values.index_add_(0, place, change, alpha=-1)
+    return loss, gradient
 
 
-def _span(strip: Tensor) -> int:
-    """Number of elements from a tensor's first to its last in memory."""
-    return 1 + sum((n - 1) * stride for n, stride in zip(strip.shape, strip.stride(), strict=True))
+def _log_likelihood(probability: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """(n, h, W) log-probabilities of (n, 1, h, W) labels."""
+
+    def locate(few: Tensor) -> tuple[Tensor, ...]:
+        image, _, row, column = torch.unravel_index(few, labels.shape)
+        return image, labels.view(-1)[few], row, column
+
+    picked = probability.gather(1, labels)
+    return _logarithms(picked.view(-1), logits, locate).view_as(picked)[:, 0]
 
 
 def _logarithms(
-    picked: Tensor, logits: Tensor, labels: Tensor, pixels: Tensor | None = None
+    picked: Tensor, logits: Tensor, locate: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> Tensor:
     """Logarithms of picked probabilities, also of those that are too small for their type.
 
     Args:
         picked: (E,) probabilities; overwritten.
         logits: (n, C, h, W) logits.
-        labels: E classes.
-        pixels: (E,) positions; None stands for all in their order.
+        locate: Image, class, row and column of some of the picked ones.
     """
     limits = torch.finfo(picked.dtype)
     smallest = limits.tiny / limits.eps
     if not picked.numel() or picked.amin() > smallest:
         return picked.log_()
     few = (picked <= smallest).nonzero()[:, 0]
-    place = torch.unravel_index(few if pixels is None else pixels[few], logits[:, 0].shape)
-    columns = logits.permute(0, 2, 3, 1)[place].to(picked.dtype)
-    exact = columns.log_softmax(1).gather(1, labels.view(-1, 1)[few])
+    image, label, row, column = locate(few)
+    exact = logits[image, :, row, column].log_softmax(1).gather(1, label[:, None])
     return picked.log_().index_copy_(0, few, exact[:, 0])
 
 
@@ -304,14 +336,13 @@ def _own_labels(
     """Pixels with one label and pixels with several.
 
     Returns:
-        (N, H, W) the label of a pixel with one, a label of a pixel with several, and
-        ``num_classes`` where there is no target; and (N, H, W) whether there are several.
+        (N, H, W) a label of each pixel with a target, and (N, H, W) the label of each pixel with
+        one; ``num_classes`` elsewhere.
     """
     radius, reach = len(taps) // 2, len(_inner_taps(taps)) // 2
-    mixed = torch.zeros_like(codes, dtype=torch.bool)
     height, width = codes.shape[1:]
     if reach == 0 or min(height, width) < len(taps):
-        return codes, mixed
+        return codes, codes
     rim = radius - reach
     low = codes[:, rim : height - rim, rim : width - rim]
     # Void has the greatest code, so it is not the least beside a class; nor, as 0, the greatest.
@@ -321,14 +352,15 @@ def _own_labels(
         low = functools.reduce(torch.minimum, [low.narrow(axis, t, length) for t in steps])
         high = functools.reduce(torch.maximum, [high.narrow(axis, t, length) for t in steps])
     inside = (slice(None), slice(radius, height - radius), slice(radius, width - radius))
-    is_void = codes[inside] == num_classes
-    if void == 'ignore':
-        mixed[inside] = (low < high) & ~is_void
-        return codes, mixed
-    mixed[inside] = low < high
-    own = codes.clone()
-    own[inside] = torch.where(is_void, low, codes[inside])
-    return own, mixed
+    own = codes
+    if void == 'assign':
+        own = codes.clone()
+        own[inside] = torch.where(codes[inside] == num_classes, low, codes[inside])
+    # The greatest code for pixels with several labels.
+    pure = own.clone()
+    several = torch.lt(low, high, out=torch.empty_like(low)).mul_(num_classes)
+    torch.maximum(own[inside], several, out=pure[inside])
+    return own, pure
 
 
 def _shares(
@@ -359,7 +391,7 @@ def _shares(
     corners = pixels + (rows.start * width - len(taps) // 2 * (width + 1))
     flat = codes.reshape(-1)
     shifted = flat.as_strided(
-        (len(taps), len(taps), flat.numel() - (len(taps) - 1) * (width + 1)), (width, 1, 1)
+        (len(taps), len(taps), max(flat.numel() - (len(taps) - 1) * (width + 1), 0)), (width, 1, 1)
     )
     windows = shifted[..., corners].flatten(0, 1)
 
