@@ -16,7 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -173,8 +175,13 @@ def prepare_runner(cfg: Config, args: argparse.Namespace) -> None:
         raise ValueError(f'{args.config} has no model')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg.launcher = args.launcher
-    if args.launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise ValueError('--launcher pytorch: start the tool by torchrun, as tools/dist_*.sh do')
+    if args.launcher == 'pytorch':
+        if 'RANK' not in os.environ:
+            raise ValueError(
+                '--launcher pytorch: start the tool by torchrun, as tools/dist_*.sh do'
+            )
+        if get_device() == 'cpu':
+            _distribute_on_cpu(cfg)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -183,6 +190,18 @@ def prepare_runner(cfg: Config, args: argparse.Namespace) -> None:
     hooks = cfg.get('custom_hooks') or []
     if not any(hook['type'] == 'CodecCheckHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='CodecCheckHook')]
+
+
+def _distribute_on_cpu(cfg: Config) -> None:
+    # mmengine's own launcher asks for a GPU; it leaves a group of processes that exists as it is.
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
 
 
 class UserErrors(Hook):

@@ -195,11 +195,13 @@ class GaussianLabelCodec(BaseValueCodec):
                     f'GaussianLabelCodec: sigma must be finite and greater than 0, '
                     f'got {sigma[bad].flatten()[0].item()}'
                 )
-            if value.ndim and sigma.ndim and sigma.shape != value.shape:
+            try:
+                torch.broadcast_shapes(value.shape, sigma.shape)
+            except RuntimeError:
                 raise ValueError(
                     f'GaussianLabelCodec: sigma must be one number or have the shape of value, '
                     f'got {tuple(sigma.shape)} and {tuple(value.shape)}'
-                )
+                ) from None
         dist = label_distribution(
             value, sigma, self._labels, self.shape, truncate=self.truncate, period=self.period
         )
