@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dldl_mm.cls.head_pose_heads import HopenetHead, RotationHead
 from dldl_mm.cls.label_distribution_head import LabelRegressionHead
 from dldl_mm.cls.ordinal_head import OrdinalHead
+from dldl_mm.hooks import require_parameters
 from dldl_mm.registry import MODELS
 
 # Their outputs are not the logits of one softmax over the label set.
@@ -43,7 +44,8 @@ class AveragingEnsemble(BaseModel):
             raise ValueError(f'AveragingEnsemble: expected two members or more, got {len(members)}')
         models = [MODELS.build(member['model']) for member in members]
         for model, member in zip(models, members, strict=True):
-            load_checkpoint(model, member['checkpoint'], map_location='cpu')
+            checkpoint = load_checkpoint(model, member['checkpoint'], map_location='cpu')
+            require_parameters(model, checkpoint)
             _check_same_head(models[0].head, model.head, member['checkpoint'])
         super().__init__(models[0].data_preprocessor)
         self.members = nn.ModuleList(models)

@@ -4,7 +4,13 @@ Importing this package also lets ``torch.load`` read mmengine's checkpoints with
 """
 
 from dldl_mm.hooks.adaptive_sigma import AdaptiveSigmaHook
-from dldl_mm.hooks.checkpoint import SafeCheckpointHook, find_resumable_checkpoint
+from dldl_mm.hooks.checkpoint import (
+    SafeCheckpointHook,
+    WholeCheckpointHook,
+    check_checkpoint_file,
+    find_resumable_checkpoint,
+    require_parameters,
+)
 from dldl_mm.hooks.codec_check import (
     CodecCheckHook,
     check_same_codec,
@@ -20,8 +26,11 @@ __all__ = [
     'CodecCheckHook',
     'LabelDistributionVisualizationHook',
     'SafeCheckpointHook',
+    'WholeCheckpointHook',
+    'check_checkpoint_file',
     'check_same_codec',
     'find_resumable_checkpoint',
     'pipeline_encoders',
+    'require_parameters',
     'share_codec',
 ]

@@ -17,8 +17,8 @@ class BFloat16OptimWrapper(OptimWrapper):
     """Forward pass under autocast to bfloat16, on a CPU or a GPU; weights and updates in float32.
 
     mmengine's ``AmpOptimWrapper`` refuses to run on a CPU. bfloat16 has the range of float32, so no
-    loss is scaled. It saves time on processors that compute in it (AVX512-BF16, AMX): about a third of
-    a training step of a small ResNet there. Others are slower with it.
+    loss is scaled. It saves time on processors that compute in it (AVX512-BF16, AMX); others are slower
+    with it.
     """
 
     @contextmanager
