@@ -15,11 +15,11 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging.history_buffer import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import Runner
 from torch import nn
 
+from dldl_mm.hooks._bare_model import bare_model
 from dldl_mm.registry import HOOKS
 
 
@@ -128,8 +128,7 @@ class WholeCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare the checkpoint with the model before it is loaded."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        require_parameters(model, checkpoint)
+        require_parameters(bare_model(runner.model), checkpoint)
 
 
 @register_backend('atomic_local')

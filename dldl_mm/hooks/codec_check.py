@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
+from dldl_mm.hooks._bare_model import bare_model
 from dldl_mm.metrics import AgeMetric
 from dldl_mm.registry import HOOKS
 from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
@@ -35,9 +35,7 @@ class CodecCheckHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Share and compare the codecs of a runner before training, validation or testing begins."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if isinstance(model, BaseTTAModel):
-            model = model.module
+        model = bare_model(runner.model)
         head = getattr(model, 'head', None)
         codecs = []
         head_codec = getattr(head, 'codec', None)

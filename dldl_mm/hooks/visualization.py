@@ -7,11 +7,11 @@ from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from dldl_mm.codecs import BaseLabelCodec
+from dldl_mm.hooks._bare_model import bare_model
 from dldl_mm.registry import HOOKS
 from dldl_mm.visualization import decode_head_codec, draw_samples, to_sample
 
@@ -85,7 +85,7 @@ class LabelDistributionVisualizationHook(Hook):
         remaining = min(per_batch, self.num_samples - len(self._samples), len(outputs))
         step = max(1, len(outputs) // max(1, remaining))
         # mmpretrain's name, or mmsegmentation's.
-        preprocessor = _model(runner).data_preprocessor
+        preprocessor = bare_model(runner.model).data_preprocessor
         to_rgb = getattr(preprocessor, 'to_rgb', getattr(preprocessor, 'channel_conversion', False))
         codec = _codec(runner)
         images = data_batch['inputs']
@@ -111,15 +111,10 @@ class LabelDistributionVisualizationHook(Hook):
             runner.visualizer.add_image(name, picture, step=runner.epoch or runner.iter)
 
 
-def _model(runner: Runner) -> Any:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.module if isinstance(model, BaseTTAModel) else model
-
-
 def _codec(runner: Runner) -> BaseLabelCodec | None:
-    head: Any = getattr(_model(runner), 'decode_head', None)
+    head: Any = getattr(bare_model(runner.model), 'decode_head', None)
     if head is None:
-        return getattr(getattr(_model(runner), 'head', None), 'codec', None)
+        return getattr(getattr(bare_model(runner.model), 'head', None), 'codec', None)
     if isinstance(head, nn.ModuleList):  # the last stage of a cascade predicts
         head = head[-1]
     losses = head.loss_decode

@@ -11,11 +11,11 @@ import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
+from dldl_mm.hooks._bare_model import bare_model
 from dldl_mm.registry import HOOKS
 
 # Pillow's modes with one small integer per pixel: greyscale, palette, black and white.
@@ -50,7 +50,7 @@ class LabelMapCheckHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Check the data sets of a runner, in its main process."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner.model)
         head: Any = getattr(model, 'decode_head', None)
         if head is None or not is_main_process():
             return
