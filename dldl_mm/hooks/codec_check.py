@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
-from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
+from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, MultiLabelCodec
 from dldl_mm.hooks._bare_model import bare_model
 from dldl_mm.metrics import AgeMetric
 from dldl_mm.registry import HOOKS
@@ -125,7 +125,10 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
     """
     shared = False
     for part, encoder in pipeline_encoders(dataset):
+        checks_itself = hasattr(part, 'check_annotations')
         if encoder.codec is not None:
+            if not checks_itself:
+                _check_rows(part, encoder)
             continue
         if codec is None:
             raise ValueError(
@@ -133,9 +136,22 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
             )
         encoder.codec = codec
         shared = True
-        if hasattr(part, 'check_annotations'):
+        if checks_itself:
             part.check_annotations()
+        else:
+            _check_rows(part, encoder)
     return shared
+
+
+def _check_rows(dataset: Any, encoder: EncodeLabelDistribution) -> None:
+    """Check the rows of a toolbox's own data set, where they have the annotation from the start."""
+    key = 'gt_label' if isinstance(encoder.codec, MultiLabelCodec) else 'gt_value'
+    if not hasattr(dataset, 'get_data_info'):
+        return
+    for index in range(len(dataset)):
+        row = dataset.get_data_info(index)
+        if key in row:
+            encoder.check_annotation(row)
 
 
 def pipeline_encoders(dataset: Any) -> Iterator[tuple[Any, EncodeLabelDistribution]]:

@@ -1,13 +1,16 @@
+import json
 from types import SimpleNamespace
 
 import pytest
 from mmcv.transforms import RandomFlip
 from mmengine.runner import IterBasedTrainLoop, Runner
+from mmpretrain.datasets import MultiLabelDataset
 from PIL import Image
 
-from dldl_mm.codecs import GaussianLabelCodec, GridLabelCodec
+from dldl_mm.codecs import GaussianLabelCodec, GridLabelCodec, MultiLabelCodec
 from dldl_mm.datasets import AgeDataset
 from dldl_mm.hooks import CodecCheckHook, check_same_codec
+from dldl_mm.hooks.codec_check import share_codec
 from dldl_mm.losses import ExpectationLoss
 from dldl_mm.metrics import AgeMetric
 from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
@@ -165,3 +168,23 @@ def test_codecs_of_different_types():
 
     with pytest.raises(ValueError, match="type is 'GaussianLabelCodec' in a, but 'Other' in b"):
         check_same_codec('a', GaussianLabelCodec(), 'b', Other())
+
+
+@pytest.mark.parametrize('in_pipeline', [False, True])
+def test_rows_of_data_sets_of_mmpretrain_are_checked(in_pipeline, tmp_path):
+    codec = MultiLabelCodec(num_classes=3)
+    encode = EncodeLabelDistribution(codec if in_pipeline else None)
+
+    def check(*labels):
+        rows = [dict(img_path=f'{i}.jpg', gt_label=label) for i, label in enumerate(labels)]
+        file = tmp_path / 'annotations.json'
+        file.write_text(json.dumps(dict(metainfo=dict(classes=['a', 'b', 'c']), data_list=rows)))
+        share_codec(MultiLabelDataset(str(file), pipeline=[encode]), codec)
+        encode.codec = codec if in_pipeline else None
+
+    check([0], [1, 2])
+    with pytest.raises(ValueError, match=r'no class is positive .*1\.jpg'):
+        check([0], [])
+    encode.codec = codec if in_pipeline else None
+    with pytest.raises(ValueError, match=r'class index 3 of the sample .*0\.jpg'):
+        check([3])
