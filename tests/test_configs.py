@@ -152,3 +152,16 @@ def test_loss_and_prediction_under_autocast(dtype, tmp_path):
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, reference, rtol=0.05, atol=0)
     assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize('name', ['dldl_age.py', 'dldl_seg.py', 'age/resnet18_dldl_csv.py'])
+def test_a_base_of_the_installed_package_is_what_the_file_is(name, tmp_path):
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'dldl_mm::{name}'\n")
+    mine = Config.fromfile(tmp_path / 'mine.py').to_dict()
+    assert mine == Config.fromfile(ROOT / 'configs' / name).to_dict()
+
+
+def test_a_base_that_the_package_does_not_have(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'dldl_mm::age/none.py'\n")
+    with pytest.raises(FileNotFoundError, match=r'dldl_mm has no config age/none\.py'):
+        Config.fromfile(tmp_path / 'mine.py')

@@ -11,7 +11,8 @@ import dldl_mm.seg  # noqa: F401
 
 
 def own_names():
-    for name in ('DATASETS', 'HOOKS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS'):
+    kinds = ('DATASETS', 'HOOKS', 'METRICS', 'MODELS', 'OPTIM_WRAPPERS', 'TASK_UTILS', 'TRANSFORMS')
+    for name in kinds:
         registry = getattr(mmengine.registry, name)
         for key, component in registry.module_dict.items():
             if component.__module__.startswith('dldl_mm'):

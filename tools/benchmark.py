@@ -58,9 +58,10 @@ def main() -> None:
         chosen = [c for c in cells if args.methods is None or c.labels['method'] in args.methods]
         failed = run_cells(
             *(chosen, work_dir, args.jobs, args.slurm),
-            done=lambda: write_results(cells, work_dir, suite.metrics),
+            done=lambda: write_results(cells, work_dir, suite.table),
+            metric=next(iter(suite.metrics)),
         )
-        records = write_results(cells, work_dir, suite.metrics)
+        records = write_results(cells, work_dir, suite.table)
         for name, message in failed.items():
             print(f'error: {name}: {message}', file=sys.stderr)
         if records:

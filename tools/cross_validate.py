@@ -28,10 +28,10 @@ selected by the test fold. A fold that is done is skipped, one that was cut off 
 
 examples:
   the five folds of Pointing'04 of the authors, whose persons are in all folds:
-    cross_validate.py configs/pose/resnet18_dldl_pointing04.py --data-root data/pointing04 \\
+    cross_validate.py configs/pose/convnet_dldl_pointing04.py --data-root data/pointing04 \\
         --allow-shared-subjects
   leave one person out:
-    cross_validate.py configs/pose/resnet18_dldl_pointing04.py --data-root data/pointing04 \\
+    cross_validate.py configs/pose/convnet_dldl_pointing04.py --data-root data/pointing04 \\
         --column subject
   a choice between settings that never sees fold 1:
     cross_validate.py CONFIG --exclude 1 --folds 2 --cfg-options model.head.codec.sigma=10

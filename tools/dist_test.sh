@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Test on the GPUs of one machine: tools/dist_test.sh CONFIG CHECKPOINT NUM_GPUS [arguments of test.py]
+# Without a GPU, NUM_GPUS processes share the CPU.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT NUM_GPUS [arguments of test.py]" >&2

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Train on the GPUs of one machine: tools/dist_train.sh CONFIG NUM_GPUS [arguments of train.py]
+# Without a GPU, NUM_GPUS processes share the CPU.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: $0 CONFIG NUM_GPUS [arguments of train.py]" >&2

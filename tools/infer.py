@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dldl_mm.cli import UserErrors, add_config_arguments, load_config
 from dldl_mm.cls import LabelDistributionInferencer
+from dldl_mm.hooks import check_checkpoint_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,8 +35,7 @@ def main() -> None:
         if args.batch_size < 1:
             raise ValueError(f'--batch-size must be at least 1, got {args.batch_size}')
         cfg = load_config(args)
-        if not Path(args.checkpoint).is_file():
-            raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+        check_checkpoint_file(args.checkpoint)
         inferencer = LabelDistributionInferencer(cfg, args.checkpoint, device=args.device)
         records = inferencer(args.images, batch_size=args.batch_size, show_dir=args.show_dir)
         if args.out is not None:

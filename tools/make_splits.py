@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.config import DictAction
 
 import dldl_mm.datasets
+from dldl_mm.cli import KeyValueAction
 from dldl_mm.datasets._tables import parse_number, read_table
 from dldl_mm.datasets.base import LabelDistributionDataset, relative_name
 from dldl_mm.datasets.splits import (
@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('input', nargs='?', help='CSV file with a header line')
     parser.add_argument('--reader', help='a data set of dldl_mm to read instead of a CSV file')
     parser.add_argument(
-        '--options', nargs='+', action=DictAction, default={}, help="the reader's options"
+        '--options', nargs='+', action=KeyValueAction, default={}, help="the reader's options"
     )
     parser.add_argument('--images', help="folder of the images (default: the CSV file's)")
     parser.add_argument(
@@ -169,6 +169,8 @@ def read_csv(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]],
         raise ValueError(f'{args.input} has no column {args.file!r}; it has: {", ".join(header)}')
     folder = os.path.dirname(args.input) if args.images is None else args.images
     cells = [row.cells for row in rows]
+    for row in cells:
+        row[args.file] = row[args.file].replace('\\', '/')
     return header, cells, [os.path.join(folder, row[args.file]) for row in cells], args.input
 
 

@@ -2,12 +2,11 @@
 """Train a model: ``python tools/train.py CONFIG``."""
 
 import argparse
-from pathlib import Path
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
-import dldl_mm.hooks
 from dldl_mm.cli import (
     UserErrors,
     add_config_arguments,
@@ -15,6 +14,7 @@ from dldl_mm.cli import (
     load_config,
     prepare_runner,
 )
+from dldl_mm.hooks import WholeCheckpointHook, check_checkpoint_file, find_resumable_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,6 +44,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no checkpoint to resume from.
+        ValueError: The checkpoint is damaged, or an argument does not fit the config or the machine.
     """
     prepare_runner(cfg, args)
     if args.no_validate:
@@ -52,10 +53,13 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.randomness = ConfigDict(cfg.get('randomness') or {}, seed=args.seed)
     if args.amp:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-        if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+        if wrapper not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
             raise ValueError(f'--amp: expected optim_wrapper.type OptimWrapper, got {wrapper}')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        if torch.cuda.is_available():
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        else:
+            cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
@@ -63,13 +67,13 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.resume is not None:
         checkpoint = args.resume
         if checkpoint == 'auto':
-            checkpoint = dldl_mm.hooks.find_resumable_checkpoint(cfg.work_dir)
-        if checkpoint is not None and not Path(checkpoint).is_file():
-            raise FileNotFoundError(f'--resume: there is no checkpoint {checkpoint}')
+            checkpoint = find_resumable_checkpoint(cfg.work_dir)
         # An interrupted job that had not saved yet starts anew, as in mmpretrain.
         cfg.resume = checkpoint is not None
         if checkpoint is not None:
             cfg.load_from = str(checkpoint)
+    if cfg.get('load_from') and '://' not in cfg.load_from:
+        check_checkpoint_file(cfg.load_from)
     return cfg
 
 
@@ -79,6 +83,8 @@ def main() -> None:
     with UserErrors() as guard:
         cfg = merge_args(load_config(args), args)
         runner = Runner.from_cfg(cfg)
+        if cfg.get('resume'):
+            runner.register_hook(WholeCheckpointHook())
         runner.register_hook(guard)
         runner.train()
 

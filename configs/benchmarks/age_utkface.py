@@ -20,6 +20,7 @@ methods = {
         'or-cnn',
     )
 }
+baseline = 'ce'
 seeds = [0, 1, 2]
 metrics = {
     'age/mae': 'less',

@@ -8,5 +8,6 @@ methods = {
         *('dldl', 'difficult-negative', 'difficult-positive'),
     )
 }
+baseline = 'bce'
 seeds = [0, 1, 2]
 metrics = {'voc/mAP_all': 'greater', 'voc/mAP_11points': 'greater'}

@@ -1,9 +1,8 @@
 # Pointing'04 with the five folds of the authors of DLDL, random over the images: the persons of a test
 # fold are in its training too.
 name = "Head pose, Pointing'04, five folds over images"
-methods = {
-    method: f'../pose/resnet18_{method}_pointing04.py' for method in ('l1', 'onehot', 'dldl')
-}
+methods = {method: f'../pose/convnet_{method}_pointing04.py' for method in ('l1', 'onehot', 'dldl')}
+baseline = 'onehot'
 folds = dict(column='fold')
 allow_shared_subjects = True
 metrics = {

@@ -8,10 +8,15 @@ _base_ = [
 
 codec = dict(_base_.codec, sigma=15.0, decode='argmax')
 encode = dict(type='EncodeLabelDistribution', codec=codec)
-load, _, *augment = _base_.train_pipeline[:-2]
 crop = dict(type='CropFaceBox', margin=0.2, size=224)
-train_pipeline = [load, dict(crop, jitter=0.05), *augment, encode, _base_.pack]
-test_pipeline = [load, crop, encode, _base_.pack]
+rotate, _, colour = _base_.augment
+train_pipeline = [
+    *(_base_.load, dict(crop, jitter=0.05), rotate, colour),
+    *(encode, _base_.pack),
+]
+test_pipeline = [_base_.load, crop, encode, _base_.pack]
+views = [[dict(crop, shift=shift) for shift in _base_.shifts], [_base_.pack]]
+tta_pipeline = [_base_.load, dict(type='TestTimeAug', transforms=views)]
 
 model = dict(head=dict(codec=codec))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -3,6 +3,7 @@
 from dldl_mm.benchmark.cell import Cell, CellError, make_cell, run_cell
 from dldl_mm.benchmark.data import DataChecker
 from dldl_mm.benchmark.leaderboard import make_tables, to_csv, to_html, to_markdown
+from dldl_mm.benchmark.publish import publish, write_pages
 from dldl_mm.benchmark.records import spread, write_results
 from dldl_mm.benchmark.results import read_results
 from dldl_mm.benchmark.schedule import add_run_arguments, run_cells
@@ -18,6 +19,7 @@ __all__ = [
     'make_cell',
     'make_cells',
     'make_tables',
+    'publish',
     'read_results',
     'read_suite',
     'run_cell',
@@ -26,5 +28,6 @@ __all__ = [
     'to_csv',
     'to_html',
     'to_markdown',
+    'write_pages',
     'write_results',
 ]

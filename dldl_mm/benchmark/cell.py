@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import os
@@ -23,14 +24,17 @@ from mmengine.config import Config
 
 import dldl_mm
 from dldl_mm.benchmark.data import DataChecker, selection
-from dldl_mm.benchmark.records import FORMAT, write_text
+from dldl_mm.benchmark.records import FORMAT, portable, write_text
 from dldl_mm.benchmark.samples import write_samples
 from dldl_mm.hooks import find_resumable_checkpoint
 
 PACKAGE = Path(dldl_mm.__file__).parent
 # What does not change a result, or is hashed by its content instead.
 UNHASHED = ('work_dir', 'launcher', 'log_level', 'resume', 'data_root')
-VERSIONS = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmsegmentation')
+VERSIONS = (
+    *('torch', 'torchvision', 'numpy', 'opencv-python', 'opencv-python-headless'),
+    *('mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmsegmentation'),
+)
 
 
 class CellError(Exception):
@@ -138,15 +142,20 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
         raise CellError(f'training left no checkpoint in {work}')
     outputs = [cell.folder / 'metrics.json', cell.folder / 'predictions.jsonl']
     test = [cell.tools / 'test.py', config, checkpoint, '--work-dir', work, '--out', *outputs]
+    if 'tta_model' in cell.config:
+        test.append('--tta')
     usage.append(_run(cell, test, environment))
 
-    samples = cell.folder / 'samples.csv'
+    samples = cell.folder / 'samples.csv.gz'
     write_samples(outputs[1], samples, cell.config)
     record = {
         'format': FORMAT,
         **cell.labels,
         'hash': cell.hash,
-        'config': {'file': cell.source, 'resolved': _plain(cell.config.to_dict())},
+        'config': {
+            'file': from_checkout(cell.source),
+            'resolved': portable(cell.config.to_dict(), os.environ.get('DLDL_DATA_ROOT')),
+        },
         'data': cell.data,
         'pretraining': [
             {'where': where, **_checksum(path)}
@@ -156,7 +165,7 @@ def run_cell(cell: Cell, environment: Mapping[str, str] | None = None) -> dict[s
         'decoding': _decoding(cell.config),
         'metrics': json.loads(outputs[0].read_text(encoding='utf-8')),
         'samples': {
-            'file': f'samples/{cell.folder.name}.csv',
+            'file': f'samples/{cell.folder.name}.csv.gz',
             'sha256': hashlib.sha256(samples.read_bytes()).hexdigest(),
         },
         'versions': _versions(),
@@ -181,11 +190,19 @@ def _run(cell: Cell, command: list[Any], environment: Mapping[str, str] | None) 
     log = cell.folder / 'log.txt'
     began = time.monotonic()
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get('PYTHONPATH')]))
-    with open(log, 'ab') as file:
+    with open(log, 'ab') as file, open(cell.folder / '.lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CellError(
+                f'a process of an earlier benchmark still runs in {log.parent}'
+            ) from None
         process = subprocess.Popen(
             [sys.executable, *map(str, command)],
             stdout=file,
             stderr=subprocess.STDOUT,
+            # The lock is the child's too: it outlives a benchmark that is killed without notice.
+            pass_fds=[lock.fileno()],
             env={**os.environ, 'PYTHONPATH': path, **(environment or {})},
         )
         RUNNING.add(process)
@@ -255,9 +272,12 @@ def _hashed(config: Any) -> Any:
     return config
 
 
-def _plain(config: Any) -> Any:
-    """As JSON has it."""
-    return json.loads(json.dumps(config, default=str))
+def from_checkout(path: str | Path) -> str:
+    """A path as it is seen from the checkout's folder; the name alone where it lies elsewhere."""
+    try:
+        return Path(path).resolve().relative_to(PACKAGE.parent.resolve()).as_posix()
+    except ValueError:
+        return Path(path).name
 
 
 def _decoding(config: Config) -> str | None:

@@ -1,62 +1,66 @@
-"""Comparing methods by the errors that they make on the same samples."""
+"""Comparing methods by what they make of the same samples."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
+_CHUNK = 250  # resamples at a time, which bounds the memory
 
-def bootstrap_means(
-    errors: np.ndarray,
-    groups: Sequence[Hashable] | None = None,
-    resamples: int = 5000,
-    seed: int = 0,
-) -> np.ndarray:
-    r"""Mean errors of M methods on B samples with replacement of the N test samples.
 
-    A resample draws the same test samples for every method, so that the differences of its columns
-    are those of a paired bootstrap (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993).
+def bootstrap_weights(
+    groups: Sequence[Hashable], resamples: int = 5000, seed: int = 0
+) -> Iterator[np.ndarray]:
+    r"""Draw samples with replacement (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993).
+
     Samples of one group, images of one person, are drawn together: their errors depend on each other.
 
     Args:
-        errors: (N, M) errors.
-        groups: N groups; None takes every sample for itself.
+        groups: N groups; all different where every sample is drawn for itself.
         resamples: B.
         seed: Seed of the draws.
 
-    Returns:
-        (B, M) means.
+    Yields:
+        (b, N) how often each sample is drawn, until there are B rows.
     """
-    count, methods = errors.shape
-    keys = np.arange(count) if groups is None else np.asarray(groups)
-    _, index = np.unique(keys, return_inverse=True)
-    sizes = np.bincount(index)
-    sums = np.stack([np.bincount(index, errors[:, m]) for m in range(methods)], axis=1)
-    draws = np.random.default_rng(seed).multinomial(
-        len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples
-    )
-    return (draws @ sums) / (draws @ sizes)[:, None]
+    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    count = index.max() + 1
+    generator = np.random.default_rng(seed)
+    for start in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - start)
+        yield generator.multinomial(count, np.full(count, 1 / count), rows)[:, index].astype(float)
 
 
 def paired_differences(
-    errors: np.ndarray, groups: Sequence[Hashable] | None = None, level: float = 0.95
+    statistics: Sequence[Callable[[np.ndarray], np.ndarray]],
+    groups: Sequence[Hashable],
+    level: float = 0.95,
 ) -> np.ndarray:
-    """Difference of the mean errors of all pairs of methods, with percentile intervals.
+    """Differences of a statistic of all pairs of methods, with percentile intervals.
+
+    A resample draws the same samples for every method (a paired bootstrap), so that what makes samples
+    hard for all of them cancels.
 
     Args:
-        errors: (N, M) errors.
-        groups: See :func:`bootstrap_means`.
+        statistics: For each of M methods, its statistic as a function of (B, N) weights of the N
+            samples, which returns (B,).
+        groups: N groups, see :func:`bootstrap_weights`.
         level: Coverage of the intervals.
 
     Returns:
-        (M, M, 3): entry [a, b] has the mean of a minus that of b, and the ends of its interval.
+        (M, M, 3): entry [a, b] has the statistic of a minus that of b, and the ends of its interval.
     """
-    mean, means = errors.mean(0), bootstrap_means(errors, groups)
+    value = np.concatenate([statistic(np.ones((1, len(groups)))) for statistic in statistics])
+    drawn = np.concatenate(
+        [
+            np.stack([statistic(weights) for statistic in statistics], axis=1)
+            for weights in bootstrap_weights(groups)
+        ]
+    )
     tails = [(1 - level) / 2, (1 + level) / 2]
-    differences = np.zeros((errors.shape[1],) * 2 + (3,))
-    for b in range(errors.shape[1]):
-        gaps = means - means[:, [b]]
-        differences[:, b, 0] = mean - mean[b]
-        differences[:, b, 1:] = np.quantile(gaps, tails, axis=0).T
+    differences = np.zeros((len(value),) * 2 + (3,))
+    for b in range(len(value)):
+        differences[:, b, 0] = value - value[b]
+        differences[:, b, 1:] = np.quantile(drawn - drawn[:, [b]], tails, axis=0).T
     return differences

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -15,10 +16,12 @@ import jinja2
 import numpy as np
 import torch
 
-from dldl_mm.benchmark.chart import Chart, draw
+from dldl_mm.benchmark.cell import PACKAGE
+from dldl_mm.benchmark.chart import Chart, Runs, draw
 from dldl_mm.benchmark.compare import paired_differences
 from dldl_mm.benchmark.records import spread
-from dldl_mm.benchmark.results import MEAN_ERRORS, Result
+from dldl_mm.benchmark.results import Result
+from dldl_mm.benchmark.samples import Samples, join
 from dldl_mm.functional import cumulative_score, mean_absolute_error_by_decade
 
 PAGE = Path(__file__).with_name('leaderboard.html')
@@ -33,7 +36,9 @@ class Row:
         size: Number of training samples, where the suite varies it.
         results: Its results.
         metrics: From name to mean, deviation and count.
-        differences: From baseline to the difference of mean errors and the ends of its interval.
+        differences: From baseline to the difference of the compared metric and the ends of its
+            interval.
+        leads: Whether it is the best, or cannot be told from the best.
     """
 
     method: str
@@ -41,6 +46,7 @@ class Row:
     results: list[Result]
     metrics: dict[str, tuple[float, float, int]]
     differences: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    leads: bool = False
 
     @property
     def name(self) -> str:
@@ -68,6 +74,7 @@ class Table:
         rules: From metric to which is better; metrics without a rule are not ranked.
         rows: The rows.
         baseline: The method that the others are compared with.
+        compared: The metric whose differences are compared; None without samples.
         notes: What a reader has to know.
         charts: Pictures of the rows.
     """
@@ -76,8 +83,19 @@ class Table:
     rules: dict[str, str]
     rows: list[Row]
     baseline: str
+    compared: str | None
     notes: list[str]
-    charts: list[Chart]
+    charts: list[Chart | Runs]
+
+    @property
+    def names(self) -> list[str]:
+        """The methods, best first."""
+        return list(dict.fromkeys(row.method for row in self.rows))
+
+    @property
+    def shown(self) -> list[str]:
+        """The methods whose lines are shown at first: the best six and the baseline."""
+        return [name for n, name in enumerate(self.names) if n < 6 or name == self.baseline]
 
     @property
     def baselines(self) -> list[str]:
@@ -95,7 +113,7 @@ def make_tables(results: Sequence[Result], baseline: str | None = None) -> list[
 
     Args:
         results: The results.
-        baseline: Method to compare with; None takes the first of each suite.
+        baseline: Method to compare with; None takes that of the suite, or its first.
 
     Raises:
         ValueError: No suite has the baseline.
@@ -120,15 +138,23 @@ def _table(suite: str, results: list[Result], baseline: str | None) -> Table:
         for (method, size), found in groups.items()
     ]
     methods = [row.method for row in rows]
-    chosen = baseline if baseline in methods else methods[0]
-    for _, same in groupby(sorted(rows, key=_size), _size):
-        _compare(list(same))
-    rules = dict(results[0].record['rules'])
+    first = results[0].record
+    wanted = (baseline, first.get('baseline'))
+    chosen = next((name for name in wanted if name in methods), methods[0])
+    rules = dict(first['rules'])
     names = rules or dict.fromkeys(name for row in rows for name in row.metrics)
-    table = Table(suite, {name: rules.get(name, '') for name in names}, rows, chosen, [], [])
-    primary = next(iter(table.rules))
-    sign = -1 if table.rules[primary] == 'greater' else 1
+    rules = {name: rules.get(name, '') for name in names}
+    primary = next(iter(rules))
+    sign = -1 if rules[primary] == 'greater' else 1
     rows.sort(key=lambda row: (_size(row), sign * row.metrics.get(primary, (math.inf,))[0]))
+    compared = _compared_metric(results)
+    for _, same in groupby(rows, key=_size):
+        group = list(same)
+        if compared is not None:
+            _compare(group)
+        if rules[primary]:
+            _find_leaders(group, primary, compared)
+    table = Table(suite, rules, rows, chosen, compared, [], [])
     table.notes = list(_notes(table))
     table.charts = list(_charts(table, primary))
     return table
@@ -138,42 +164,67 @@ def _size(row: Row) -> int:
     return row.size or 0
 
 
-def _compare(rows: list[Row]) -> None:
-    """Compare rows with each other whose errors are of the same samples."""
-    pooled = {}
+def _compared_metric(results: Sequence[Result]) -> str | None:
+    """The metric that the samples of all results give."""
+    found = {
+        None if result.samples is None else result.samples.metric(result.record['metrics'])
+        for result in results
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _compare(rows: Sequence[Row]) -> None:
+    """Compare rows with each other that were tested on the same folds."""
+    folds = sorted({str(result.record.get('fold')) for row in rows for result in row.results})
+    whole, statistics, groups = [], [], None
     for row in rows:
-        errors: dict[tuple[str, str], list[float]] = {}
-        persons: dict[tuple[str, str], str] = {}
+        by_seed: dict[Any, dict[str, Samples]] = {}
         for result in row.results:
-            fold = str(result.record.get('fold'))
-            if result.errors is None:
-                continue
-            for name, subject, error in zip(
-                result.names, result.subjects, result.errors, strict=True
-            ):
-                errors.setdefault((fold, name), []).append(error)
-                persons[fold, name] = subject
-        if errors:
-            pooled[row.method] = (errors, persons)
-    if not pooled:
+            parts = by_seed.setdefault(result.record['seed'], {})
+            if result.samples is not None:
+                parts[str(result.record.get('fold'))] = result.samples
+        # A seed that lacks a fold cannot be compared with those that have all.
+        complete = [
+            join([parts[fold] for fold in folds])
+            for parts in by_seed.values()
+            if parts.keys() == set(folds)
+        ]
+        if not complete or (len(folds) > 1 and complete[0].kind == 'score'):
+            continue  # scores of different models are no ranking
+        whole.append(row)
+        statistics.append(_mean_of([samples.statistic() for samples in complete]))
+        if groups is None:
+            persons = list(complete[0].groups)
+            groups = persons if all(persons) else list(map(str, range(len(persons))))
+    if groups is None:
         return
-    # A method that lacks a fold cannot be compared with those that have all.
-    samples = max((errors.keys() for errors, _ in pooled.values()), key=len)
-    whole = [
-        row for row in rows if row.method in pooled and pooled[row.method][0].keys() == samples
-    ]
-    keys = sorted(samples)
-    # The mean over the seeds first: what is drawn again are the samples, not the trainings.
-    matrix = np.stack(
-        [[np.mean(pooled[row.method][0][key]) for key in keys] for row in whole], axis=1
-    )
-    persons = pooled[whole[0].method][1]
-    groups = [persons[key] for key in keys] if all(persons.values()) else None
-    differences = paired_differences(matrix, groups)
+    differences = paired_differences(statistics, groups)
     for a, row in enumerate(whole):
         for b, other in enumerate(whole):
             mean, low, high = differences[a, b].tolist()
             row.differences[other.method] = (mean, low, high)
+
+
+def _mean_of(statistics: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Callable:
+    """The mean over the seeds: what is drawn again are the samples, not the trainings."""
+    return lambda weights: np.mean([statistic(weights) for statistic in statistics], axis=0)
+
+
+def _find_leaders(rows: Sequence[Row], primary: str, compared: str | None) -> None:
+    """Mark the best row and those that cannot be told from it, if anything tells rows apart."""
+    best = rows[0]
+    if len(rows) == 1:
+        return
+    for row in rows:
+        tests = []
+        if compared == primary and best.method in row.differences:
+            _, low, high = row.differences[best.method]
+            tests.append(low > 0 or high < 0)
+        values = [r.metrics.get(primary, (math.nan, math.nan, 0)) for r in (row, best)]
+        if all(count > 1 for _, _, count in values):
+            (mean, deviation, _), (top, spread_of_best, _) = values
+            tests.append(abs(mean - top) > deviation + spread_of_best)
+        row.leads = bool(tests) and not all(tests)
 
 
 def _notes(table: Table) -> Iterator[str]:
@@ -193,77 +244,106 @@ def _notes(table: Table) -> Iterator[str]:
     ]
     if incomplete:
         yield f'Not all runs are there: {", ".join(incomplete)}.'
+    numbers = {key: len({record.get(key) for record in records}) for key in ('fold', 'seed')}
+    over = ' and '.join(f'{number} {key}s' for key, number in numbers.items() if number > 1)
     yield (
-        f'± is the sample deviation over {most} runs (folds or seeds).'
+        f'± is the sample deviation over {over}.'
         if most > 1
         else 'One run each: the spread over seeds is not measured.'
     )
+    if any(row.leads for row in table.rows):
+        yield (
+            'Bold: the best, and all that are not clearly behind it, because the 95% interval of '
+            'the difference has 0 in it or mean ± deviation overlap.'
+        )
+    if table.compared is None:
+        yield 'The samples are not at hand: no intervals and curves.'
     if len({record['code'] for record in records}) > 1:
         yield 'The runs are of different versions of the code.'
+    changed = sum((record['commit'] or '+').endswith('+') for record in records)
+    if changed:
+        yield f'{changed} of the {len(records)} runs are of code that no commit holds.'
     devices = dict.fromkeys(record['device'] for record in records)
     yield f'Device: {"; ".join(devices)}.'
 
 
-def _charts(table: Table, primary: str) -> Iterator[Chart]:
-    names = list(dict.fromkeys(row.method for row in table.rows))
+def _charts(table: Table, primary: str) -> Iterator[Chart | Runs]:
     if table.sizes:
         chart = Chart(f'{primary} against training-set size', 'training samples', primary, log=True)
-        for method in names:
+        for method in table.names:
             points = [
                 (row.size, *row.metrics[primary][:2]) for row in table.rows if row.method == method
             ]
             chart.series[method] = [(float(x or 0), y) for x, y, _ in points]
             chart.bars[method] = [0 if math.isnan(d) else d for _, _, d in points]
         yield chart
+    else:
+        values = {
+            row.method: [float(r.record['metrics'][primary]) for r in row.results]
+            for row in table.rows
+            if primary in row.metrics
+        }
+        yield Runs('Every run, mean ± deviation', primary, values)
     largest = max(map(_size, table.rows))
     of = f', {largest} training samples' if largest else ''
-    scores = Chart(f'Cumulative score{of}', 'error at most', 'share of samples, %')
-    decades = Chart(f'MAE by decade of age{of}', 'true age from', 'MAE, years')
+    unit = 'years' if 'age/mae' in table.rows[0].metrics else 'degrees'
+    scores = Chart(f'Cumulative score{of}', f'error at most, {unit}', 'share of samples, %')
+    decades = Chart(f'MAE by decade of age{of}', 'decade of the true age, years', 'MAE, years')
     coverage = Chart(f'Reliability{of}', 'nominal interval, %', 'observed, %', diagonal=True)
     for row in (row for row in table.rows if _size(row) == largest):
-        errors = _pool(row, 'errors')
-        if errors is None:
+        pooled = _pool(row)
+        if pooled is None or pooled.errors is None:
             continue
+        errors = torch.from_numpy(pooled.errors)
         age = 'age/mae' in row.metrics
         limits = range(21) if age else range(0, 61, 5)
         zeros = torch.zeros_like(errors)
         scores.series[row.method] = [
             (float(k), float(cumulative_score(errors, zeros, k))) for k in limits
         ]
-        truth, prediction, pit = (_pool(row, name) for name in ('truth', 'prediction', 'pit'))
-        if age and truth is not None and prediction is not None:
-            by_decade = mean_absolute_error_by_decade(prediction[:, 0], truth[:, 0])
+        if 'decade' in pooled.columns:
+            decade = torch.from_numpy(pooled.columns['decade'][:, 0])
+            by_decade = mean_absolute_error_by_decade(decade + errors, decade)
             decades.series[row.method] = [(float(d), float(mae)) for d, mae in by_decade.items()]
-        if pit is not None:
-            distance = (pit - 0.5).abs()
+        if 'pit' in pooled.columns:
+            distance = np.abs(pooled.columns['pit'][:, 0] - 0.5)
             coverage.series[row.method] = [
-                (float(level), float(100 * (distance <= level / 200).double().mean()))
+                (float(level), float(100 * np.mean(distance <= level / 200)))
                 for level in range(0, 101, 10)
             ]
     yield from (chart for chart in (scores, decades, coverage) if chart.series)
 
 
-def _pool(row: Row, name: str) -> torch.Tensor | None:
-    """What all runs of a row have of this name, one after the other."""
-    parts = [getattr(result, name) for result in row.results]
-    return None if any(part is None for part in parts) else torch.tensor(np.concatenate(parts))
+def _pool(row: Row) -> Samples | None:
+    """The samples of all runs of a row, one after the other."""
+    parts = [result.samples for result in row.results if result.samples is not None]
+    return join(parts) if parts else None
 
 
-def to_markdown(tables: Sequence[Table]) -> str:
-    """Write tables for a README."""
+def to_markdown(tables: Sequence[Table], folder: Path | None = None) -> str:
+    """Write tables for a README.
+
+    Args:
+        tables: The tables.
+        folder: Where the README is, for links to the configs; None makes no links.
+    """
     parts = []
     for table in tables:
         head = [
             *('method', *(['training samples'] if table.sizes else []), 'pre-training', 'runs'),
             *(name + _ARROW[rule] for name, rule in table.rules.items()),
-            *([f'mean error minus that of {table.baseline} [95%]'] if table.baselines else []),
+            *(
+                [f'{table.compared} minus that of {table.baseline} [95%]']
+                if table.baselines
+                else []
+            ),
         ]
         lines = [
             f'## {table.suite}',
             '',
             _line(head),
             _line(['---'] * len(head)),
-            *(_line(_cells(table, row)) for row in table.rows),
+            *(_line(_cells(table, row, folder)) for row in table.rows),
             '',
             ' '.join(table.notes),
         ]
@@ -272,14 +352,21 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 _ARROW = {'less': ' ↓', 'greater': ' ↑', '': ''}
+_WORDS = {'less': 'lower is better', 'greater': 'higher is better', '': ''}
 
 
-def _cells(table: Table, row: Row) -> list[str]:
-    cells = [row.method]
+def _cells(table: Table, row: Row, folder: Path | None) -> list[str]:
+    config = PACKAGE.parent / row.results[0].record['config']['file']
+    method = row.method
+    if folder is not None and config.is_file():
+        method = f'[{method}]({Path(os.path.relpath(config, folder)).as_posix()})'
+    cells = [method]
     if table.sizes:
         cells.append(str(row.size or 'all'))
     cells += [row.pretraining, str(len(row.results))]
-    cells += [show(*row.metrics.get(name, (math.nan, math.nan))[:2]) for name in table.rules]
+    for number, name in enumerate(table.rules):
+        text = show(*row.metrics.get(name, (math.nan, math.nan))[:2])
+        cells.append(f'**{text}**' if row.leads and number == 0 else text)
     if table.baselines:
         cells.append(show_difference(row.differences.get(table.baseline)))
     return cells
@@ -290,17 +377,18 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def show(mean: float, deviation: float) -> str:
-    """Write mean and deviation."""
+    """Write mean and deviation, numbers under 1 with one more digit."""
     if math.isnan(mean):
         return '–'
-    return f'{mean:.3f}' + ('' if math.isnan(deviation) else f' ± {deviation:.3f}')
+    digits = 3 if 0 < abs(mean) < 1 else 2
+    return f'{mean:.{digits}f}' + ('' if math.isnan(deviation) else f' ± {deviation:.{digits}f}')
 
 
 def show_difference(difference: tuple[float, float, float] | None) -> str:
     """Write a difference with its interval."""
     if difference is None:
         return '–'
-    mean, low, high = (f'{value:+.3f}' for value in difference)
+    mean, low, high = (f'{value:+.2f}'.replace('-', '−') for value in difference)
     return 'baseline' if not any(difference) else f'{mean} [{low}, {high}]'
 
 
@@ -318,7 +406,7 @@ def to_csv(tables: Sequence[Table]) -> str:
         for row in table.rows:
             gap: Sequence[Any] = row.differences.get(table.baseline, ('', '', ''))
             for name, (mean, deviation, runs) in row.metrics.items():
-                compared = bool(gap[0] != '') and name in MEAN_ERRORS
+                compared = gap[0] != '' and name == table.compared
                 writer.writerow(
                     [
                         *(table.suite, row.method, row.size or '', row.pretraining, row.decoding),
@@ -333,7 +421,7 @@ def to_html(tables: Sequence[Table], title: str) -> str:
     """Write one web page that needs nothing else: sortable tables, filters and charts."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
-        draw=draw, show=show, show_difference=show_difference, arrow=_ARROW, isnan=math.isnan
+        draw=draw, show=show, show_difference=show_difference, better=_WORDS, isnan=math.isnan
     )
     return environment.from_string(PAGE.read_text(encoding='utf-8')).render(
         tables=tables, title=title

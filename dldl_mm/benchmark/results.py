@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -12,86 +11,66 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 
 from dldl_mm.benchmark.cell import pretrained_weights
 from dldl_mm.benchmark.data import selection
 from dldl_mm.benchmark.records import FORMAT
-from dldl_mm.functional import pose_error
+from dldl_mm.benchmark.samples import Samples, read_samples
 
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     **dict(suite=str, method=str, seed=(int, type(None)), hash=str, config=dict, data=dict),
     **dict(pretraining=list, checkpoint=dict, metrics=dict, samples=dict, versions=dict),
     **dict(code=str, commit=(str, type(None)), device=str, seconds=(int, float), rules=dict),
 }
-# The mean of the samples' errors, which anyone can compute again.
-MEAN_ERRORS = ('age/mae', 'pose/mae_pair')
 
 
 @dataclass(frozen=True)
 class Result:
     """A record and the samples that it was computed from.
 
-    N samples, A values each (1 for ages, 2 for pitch and yaw).
-
     Attributes:
         record: The record.
-        names: N names of samples.
-        subjects: N persons, empty text where unknown.
-        truth: (N, A), or None for tasks whose samples have no value.
-        prediction: (N, A), or None.
-        pit: (N,) predicted share below the truth, or None without a distribution.
+        samples: Its samples; None where their file is not at hand.
+        folder: Where the record was read from; ``samples.file`` is relative to it.
     """
 
     record: Mapping[str, Any]
-    names: Sequence[str]
-    subjects: Sequence[str]
-    truth: np.ndarray | None
-    prediction: np.ndarray | None
-    pit: np.ndarray | None
-
-    @property
-    def errors(self) -> np.ndarray | None:
-        """(N,) lengths of the errors; the absolute error where A is 1. Wrapped by 360 for poses."""
-        if self.truth is None or self.prediction is None:
-            return None
-        error = np.abs(self.prediction - self.truth)
-        if error.shape[1] > 1:
-            error = pose_error(torch.tensor(self.prediction), torch.tensor(self.truth)).numpy()
-        return np.linalg.norm(error, axis=1)
+    samples: Samples | None
+    folder: Path
 
 
-def read_results(paths: Sequence[Path]) -> list[Result]:
-    """Read and check files of records, with their samples beside them.
+def read_results(paths: Sequence[Path], whole: bool = False) -> list[Result]:
+    """Read and check files of records, with the samples beside them.
 
     Args:
         paths: Files that :func:`write_results` wrote, or a submission in their format.
+        whole: Refuse records whose samples are not there.
 
     Raises:
-        FileNotFoundError: A file of records or of samples is missing.
+        FileNotFoundError: A file of records is missing, or one of samples if ``whole``.
         ValueError: A record is incomplete or contradicts itself, its samples or another record; the
             message names file and line.
     """
     results: list[Result] = []
-    seen: dict[tuple, tuple[Mapping[str, Any], str]] = {}
+    seen: dict[tuple, tuple[Result, str]] = {}
     for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no file of records {path}')
         for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
             try:
                 record = json.loads(line)
-                result = _check(record, Path(path).parent)
+                result = _check(record, Path(path).parent, whole)
             except ValueError as error:
                 raise ValueError(f'{path}:{number}: {error}') from None
-            if _contradicts(record, f'{path}:{number}', seen):
+            if _contradicts(result, f'{path}:{number}', seen):
                 results.append(result)
     if not results:
         raise ValueError(f'there is no record in {", ".join(map(str, paths))}')
     return results
 
 
-def _check(record: Any, folder: Path) -> Result:
+def _check(record: Any, folder: Path, whole: bool) -> Result:
     if not isinstance(record, dict) or record.get('format') != FORMAT:
         raise ValueError(f'expected a record with "format": {FORMAT}')
     for key, kind in REQUIRED.items():
@@ -112,14 +91,15 @@ def _check(record: Any, folder: Path) -> Result:
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             known = ', '.join(record['metrics'])
             raise ValueError(f'metrics.{name}: expected a number, got {value!r}; there are {known}')
-    result = _read_samples(record, folder)
-    for name in MEAN_ERRORS:
-        if name in record['metrics'] and result.errors is not None:
-            again = float(result.errors.mean())
-            if not math.isclose(again, record['metrics'][name], rel_tol=1e-4):
-                said = record['metrics'][name]
-                raise ValueError(f'metrics.{name} is {said:g}, but its samples give {again:g}')
-    return result
+    samples = _read_samples(record, folder, whole)
+    name = samples and samples.metric(record['metrics'])
+    if samples and name:
+        said = record['metrics'][name]
+        again = float(samples.statistic()(np.ones((1, len(samples.ids))))[0])
+        # mmsegmentation rounds its percentages to two decimals.
+        if not math.isclose(again, said, rel_tol=1e-4, abs_tol=0.0051 if name == 'mIoU' else 0):
+            raise ValueError(f'metrics.{name} is {said:g}, but its samples give {again:g}')
+    return Result(record, samples, folder)
 
 
 def _check_data(record: Mapping[str, Any]) -> None:
@@ -148,57 +128,50 @@ def _check_pretraining(record: Mapping[str, Any]) -> None:
             raise ValueError(f'pretraining: expected source and sha256, got {entry!r}')
 
 
-def _read_samples(record: Mapping[str, Any], folder: Path) -> Result:
+def _read_samples(record: Mapping[str, Any], folder: Path, whole: bool) -> Samples | None:
     name = record['samples']['file']
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f'samples.file must lie beside the records, got {name!r}')
     if not path.is_file():
-        raise FileNotFoundError(f'there is no file of samples {path}')
+        if whole:
+            raise FileNotFoundError(f'there is no file of samples {path}')
+        return None
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != record['samples']['sha256']:
         raise ValueError(f'{name} is not the file that the record was written with (SHA-256)')
-    rows = list(csv.DictReader(content.decode().splitlines()))
-    names = [row['sample'] for row in rows]
-    count = record['data']['test']['samples']
-    if len(set(names)) != count or len(names) != count:
+    try:
+        samples = read_samples(content)
+    except ValueError as error:
+        raise ValueError(f'{name}: {error}') from None
+    count, found = record['data']['test']['samples'], len(samples.ids)
+    if len(set(samples.ids)) != count or found != count:
         raise ValueError(
-            f'{name} has {len(names)} rows of {len(set(names))} samples, but data.test has {count}'
+            f'{name} has {found} rows of {len(set(samples.ids))} samples, but data.test has {count}'
         )
-
-    def numbers(column: str) -> np.ndarray | None:
-        if not all(row[column] for row in rows):
-            return None
-        return np.array([[float(v) for v in row[column].split()] for row in rows])
-
-    pit = numbers('pit')
-    return Result(
-        record,
-        names,
-        [row['subject'] for row in rows],
-        numbers('truth'),
-        numbers('prediction'),
-        None if pit is None else pit[:, 0],
-    )
+    return samples
 
 
-def _contradicts(
-    record: Mapping[str, Any], place: str, seen: dict[tuple, tuple[Mapping[str, Any], str]]
-) -> bool:
+def _contradicts(result: Result, place: str, seen: dict[tuple, tuple[Result, str]]) -> bool:
     """Refuse contradictions with what was read before; False for a copy of it."""
+    record = result.record
     suite, method, size, fold, seed = (
         record.get(key) for key in ('suite', 'method', 'size', 'fold', 'seed')
     )
 
     def compare(key: tuple, what: str, of: Callable[[Mapping[str, Any]], Any]) -> bool:
-        known, where = seen.setdefault(key, (record, place))
-        if of(known) != of(record):
+        known, where = seen.setdefault(key, (result, place))
+        if of(known.record) != of(record):
             raise ValueError(f'{place} contradicts {where}: {what} differ')
-        return known is not record
+        return known is not result
 
     compare((suite, fold), 'the test data', lambda r: r['data']['test']['hash'])
     compare((suite, size, fold, seed), 'the training data', lambda r: r['data']['train']['hash'])
     compare((suite,), 'the metrics to show', lambda r: r['rules'])
+    if result.samples is not None:
+        known, where = seen.setdefault((suite, fold, 'samples'), (result, place))
+        if known.samples is not None and known.samples.ids != result.samples.ids:
+            raise ValueError(f'{place} contradicts {where}: the tested samples differ')
     about = 'pre-training, decoding or selection of one method'
     compare(
         (suite, method),

@@ -46,6 +46,7 @@ def run_cells(
     jobs: int,
     slurm: dict[str, Any] | None = None,
     done: Callable[[], None] = lambda: None,
+    metric: str | None = None,
     out: TextIO | None = None,
     poll: float = 0.5,
 ) -> dict[str, str]:
@@ -57,6 +58,7 @@ def run_cells(
         jobs: How many at once, without ``slurm``.
         slurm: Parameters of submitit's executor; None runs here.
         done: Called after each cell.
+        metric: The metric to show of each; the first by default.
         out: Where progress is written; None is the standard output.
         poll: Seconds between two looks at the cells.
 
@@ -88,11 +90,12 @@ def run_cells(
                     failed[cell.name] = str(error) or type(error).__name__
                     _say(out, f'{number}: FAILED: {failed[cell.name]}')
                 else:
-                    name, value = next(iter(record['metrics'].items()))
+                    metrics = record['metrics']
+                    name = metric if metric in metrics else next(iter(metrics))
                     speed = (time.monotonic() - began) / (len(missing) - len(pending))
                     left = f', about {_duration(speed * len(pending))} left' if pending else ''
                     took = _duration(record['seconds'])
-                    _say(out, f'{number}: {name} {value:.4g}, took {took}{left}')
+                    _say(out, f'{number}: {name} {metrics[name]:.4g}, took {took}{left}')
                     done()
     return failed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from dldl_mm.benchmark.cell import Cell, make_cell
+from dldl_mm.benchmark.cell import Cell, from_checkout, make_cell
 from dldl_mm.benchmark.data import DataChecker
 from dldl_mm.cli import read_config
 from dldl_mm.datasets.base import LabelDistributionDataset, sample_columns
@@ -60,9 +61,12 @@ class Suite:
             better, ``'less'`` or ``'greater'``.
         allow_shared_subjects: Whether persons may be in training and test, as in published protocols
             that are random over the images.
+        baseline: Method that the table compares the others with; None takes the first.
+        command: What runs it, for the readers of its records.
 
     Raises:
-        ValueError: No method or no seed, a method without a config file, an unusable rule or size.
+        ValueError: No method or no seed, a method without a config file, an unusable rule, size or
+            baseline.
     """
 
     name: str
@@ -73,6 +77,14 @@ class Suite:
     sizes: Sequence[int] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     allow_shared_subjects: bool = False
+    baseline: str | None = None
+    command: str = ''
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """What each of its records says of the table that they make."""
+        baseline = self.baseline or next(iter(self.methods))
+        return dict(rules=dict(self.metrics), baseline=baseline, command=self.command)
 
     def __post_init__(self) -> None:
         """Refuse what could not run."""
@@ -94,6 +106,11 @@ class Suite:
         if not all(isinstance(size, int) and size > 0 for size in self.sizes):
             raise ValueError(
                 f'{self.name}: sizes must be positive numbers of samples, got {list(self.sizes)}'
+            )
+        if self.baseline is not None and self.baseline not in self.methods:
+            raise ValueError(
+                f'{self.name}: baseline: there is no method {self.baseline!r}; '
+                f'there are {", ".join(self.methods)}'
             )
         for metric, rule in self.metrics.items():
             if rule not in RULES:
@@ -120,7 +137,7 @@ def read_suite(path: str | Path, options: Mapping[str, Any] | None = None) -> Su
         for name, value in read_config(path).to_dict().items()
         if not name.startswith('_')  # what the file uses for itself
     }
-    known = [f.name for f in fields(Suite)]
+    known = [f.name for f in fields(Suite) if f.name != 'command']
     unknown = [name for name in values if name not in known]
     if unknown:
         raise ValueError(
@@ -133,10 +150,18 @@ def read_suite(path: str | Path, options: Mapping[str, Any] | None = None) -> Su
     values['methods'] = {
         method: os.path.relpath(folder / file) for method, file in values['methods'].items()
     }
+    values['command'] = _command(path, options or {})
     values['options'] = {**values.get('options', {}), **(options or {})}
     if values.get('folds') is not None:
         values['folds'] = Folds(**values['folds'])
     return Suite(**{'name': Path(path).stem, **values})
+
+
+def _command(path: str | Path, options: Mapping[str, Any]) -> str:
+    words = ['python', 'tools/benchmark.py', from_checkout(path)]
+    if options:
+        words += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+    return shlex.join(words)
 
 
 def make_cells(suite: Suite, work_dir: Path, tools: Path) -> list[Cell]:

@@ -13,12 +13,15 @@ from dldl_mm.cls.inferencer import LabelDistributionInferencer
 from dldl_mm.cls.label_distribution_head import LabelDistributionHead, LabelRegressionHead
 from dldl_mm.cls.multilabel_distribution_head import MultiLabelDistributionHead
 from dldl_mm.cls.ordinal_head import OrdinalHead
+from dldl_mm.cls.plain_convnet import PlainConvNet
 from dldl_mm.cls.pooling import GlobalMaxPooling
+from dldl_mm.cls.tta import AveragingTTA
 from dldl_mm.cls.voc_dataset import VOCMultiLabel
 from dldl_mm.cls.zfnet import ZFNet
 
 __all__ = [
     'AveragingEnsemble',
+    'AveragingTTA',
     'GlobalMaxPooling',
     'HopenetHead',
     'HypothesisPoolingClassifier',
@@ -27,6 +30,7 @@ __all__ = [
     'LabelRegressionHead',
     'MultiLabelDistributionHead',
     'OrdinalHead',
+    'PlainConvNet',
     'RotationHead',
     'VOCMultiLabel',
     'ZFNet',

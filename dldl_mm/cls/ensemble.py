@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dldl_mm.cls.head_pose_heads import HopenetHead, RotationHead
 from dldl_mm.cls.label_distribution_head import LabelRegressionHead
 from dldl_mm.cls.ordinal_head import OrdinalHead
+from dldl_mm.hooks import require_parameters
 from dldl_mm.registry import MODELS
 
 # Their outputs are not the logits of one softmax over the label set.
@@ -43,7 +44,8 @@ class AveragingEnsemble(BaseModel):
             raise ValueError(f'AveragingEnsemble: expected two members or more, got {len(members)}')
         models = [MODELS.build(member['model']) for member in members]
         for model, member in zip(models, members, strict=True):
-            load_checkpoint(model, member['checkpoint'], map_location='cpu')
+            checkpoint = load_checkpoint(model, member['checkpoint'], map_location='cpu')
+            require_parameters(model, checkpoint)
             _check_same_head(models[0].head, model.head, member['checkpoint'])
         super().__init__(models[0].data_preprocessor)
         self.members = nn.ModuleList(models)
@@ -70,16 +72,27 @@ class AveragingEnsemble(BaseModel):
         for member in self.members:
             predictions = member.test_step(data)
             scores.append(torch.stack([sample.pred_score for sample in predictions]))
-        mean = torch.stack(scores).mean(0)
-        # The logits whose softmax, or sigmoid, is the average.
-        logits = torch.logit(mean) if isinstance(self.head, MultiLabelClsHead) else mean.log()
-        return self.head._get_predictions(logits, predictions)
+        return predict_from_scores(self.head, torch.stack(scores).mean(0), predictions)
 
     val_step = test_step
 
 
+def predicts_distribution(head: Any) -> bool:
+    """Whether a head's scores are probabilities of its labels, which can be averaged."""
+    return isinstance(head, (ClsHead, MultiLabelClsHead)) and not isinstance(head, _NO_SOFTMAX)
+
+
+def predict_from_scores(
+    head: Any, scores: Tensor, data_samples: list[DataSample]
+) -> list[DataSample]:
+    """What a head predicts where its (N, K) probabilities are these."""
+    # The logits whose softmax, or sigmoid, they are.
+    logits = torch.logit(scores) if isinstance(head, MultiLabelClsHead) else scores.log()
+    return head._get_predictions(logits, data_samples)
+
+
 def _check_same_head(head: Any, other: Any, checkpoint: str) -> None:
-    if not isinstance(head, (ClsHead, MultiLabelClsHead)) or isinstance(head, _NO_SOFTMAX):
+    if not predicts_distribution(head):
         raise ValueError(
             f'AveragingEnsemble: {type(head).__name__} predicts no one distribution to average'
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmcv.image import imread
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
@@ -16,9 +17,9 @@ from mmpretrain.apis.base import BaseInferencer
 from mmpretrain.datasets import remove_transform
 from mmpretrain.structures import DataSample
 
-import dldl_mm.hooks  # noqa: F401  (checkpoints load with weights_only)
 from dldl_mm.codecs import GaussianLabelCodec
 from dldl_mm.datasets._images import IMAGE_EXTENSIONS
+from dldl_mm.hooks import require_parameters
 from dldl_mm.metrics.dump import to_record
 from dldl_mm.registry import TRANSFORMS
 from dldl_mm.visualization import Sample, draw_samples
@@ -37,6 +38,9 @@ class LabelDistributionInferencer(BaseInferencer):
         device: Device; the first GPU where there is one, if not given.
         **kwargs: As for mmpretrain's ``BaseInferencer``.
 
+    Raises:
+        ValueError: The checkpoint lacks parameters of the model.
+
     Example::
 
         inferencer = LabelDistributionInferencer('configs/dldl_age.py', 'epoch_12.pth')
@@ -45,6 +49,14 @@ class LabelDistributionInferencer(BaseInferencer):
     """
 
     visualize_kwargs = frozenset({'show_dir'})
+
+    def __init__(
+        self, model: Any, pretrained: Any = True, device: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(model, pretrained, device, **kwargs)
+        if isinstance(pretrained, (str, Path)) and Path(pretrained).is_file():
+            checkpoint = torch.load(pretrained, map_location='cpu', weights_only=True)
+            require_parameters(self.model, checkpoint)
 
     def __call__(
         self, inputs: Any, return_datasamples: bool = False, batch_size: int = 1, **kwargs: Any

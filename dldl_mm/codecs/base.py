@@ -84,6 +84,10 @@ class BaseValueCodec(BaseLabelCodec):
     def std(self, dist: Tensor) -> Tensor:
         """(N,) or (N, A) standard deviations of (N, K) distributions, in the labels' unit."""
 
+    def mirror(self, dist: Tensor) -> Tensor:
+        """(N, K) distributions of the mirror images: the same, unless a label has a direction."""
+        return dist
+
 
 def build_codec(codec: dict[str, Any] | BaseLabelCodec) -> BaseLabelCodec:
     """Build a codec from its config; a codec is returned as it is."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from dldl_mm.functional import (
 )
 from dldl_mm.registry import TASK_UTILS
 
-_RULES = ('expectation', 'argmax', 'median')
+RULES = ('expectation', 'argmax', 'median')
 
 
 @TASK_UTILS.register_module()
@@ -155,12 +156,13 @@ class GaussianLabelCodec(BaseValueCodec):
         self,
         value: Tensor | float | Sequence[float],
         sigma: Tensor | float | Sequence[float] | None = None,
-        votes: Tensor | None = None,
+        votes: Tensor | Sequence[float] | None = None,
     ) -> Tensor:
         """Encode values into distributions.
 
         Args:
-            value: (N,) or one value in ``[start - step/2, stop + step/2]``; may be fractional.
+            value: (N,) or one value in ``[start - step/2, stop + step/2]``; may be fractional. A
+                tensor, array, list or number.
             sigma: Deviation of each sample, or one for all; the codec's own where not given.
             votes: (N, V) single votes, for ``shape='empirical'`` only; NaN fills up shorter rows.
 
@@ -168,34 +170,42 @@ class GaussianLabelCodec(BaseValueCodec):
             (N, K), or (K,) for one value; float32, or float64 for float64 values. Rows sum to 1.
 
         Raises:
-            TypeError: The value is complex.
-            ValueError: A value lies outside the label set, a sigma is not greater than 0, or votes
-                are missing.
+            TypeError: What is given are not real numbers.
+            ValueError: A value lies outside the label set, a sigma is not greater than 0 or not one
+                per value, or votes are missing.
         """
-        value = self._as_real(value, 'value')
-        value = self._check_range(value, 'value')
+        value, dtype = self._as_real(value, 'value')
+        value = self._check_range(value, 'value').double()
         if self.shape == 'empirical':
             if votes is None:
                 raise ValueError("GaussianLabelCodec: shape='empirical' needs votes, got None")
-            votes = self._as_real(votes, 'votes')
-            given = votes[~votes.isnan()]
-            self._check_range(given, 'vote')
-            return mix_uniform(empirical_distribution(votes, self._labels.to(votes)), self.epsilon)
+            votes, dtype = self._as_real(votes, 'votes')
+            self._check_range(votes[~votes.isnan()], 'vote')
+            dist = empirical_distribution(votes.double(), self._labels.to(votes.device))
+            return mix_uniform(dist, self.epsilon).to(dtype)
         if sigma is None:
             sigma = self.sigma
         else:
-            sigma = self._as_real(sigma, 'sigma').to(value.device)
+            sigma, other = self._as_real(sigma, 'sigma')
+            dtype = torch.promote_types(dtype, other)
+            sigma = sigma.to(value.device, torch.float64)
             bad = ~((sigma > 0) & sigma.isfinite())
             if bad.any():
                 raise ValueError(
                     f'GaussianLabelCodec: sigma must be finite and greater than 0, '
                     f'got {sigma[bad].flatten()[0].item()}'
                 )
-            value = value.to(torch.promote_types(value.dtype, sigma.dtype))
+            try:
+                torch.broadcast_shapes(value.shape, sigma.shape)
+            except RuntimeError:
+                raise ValueError(
+                    f'GaussianLabelCodec: sigma must be one number or have the shape of value, '
+                    f'got {tuple(sigma.shape)} and {tuple(value.shape)}'
+                ) from None
         dist = label_distribution(
             value, sigma, self._labels, self.shape, truncate=self.truncate, period=self.period
         )
-        return mix_uniform(dist, self.epsilon)
+        return mix_uniform(dist, self.epsilon).to(dtype)
 
     def decode(self, dist: Tensor, rule: str | None = None) -> Tensor:
         """Decode distributions into values.
@@ -211,6 +221,7 @@ class GaussianLabelCodec(BaseValueCodec):
         Raises:
             ValueError: The rule is unknown, or the last dimension is not K.
         """
+        dist = torch.as_tensor(dist)
         rule = self.rule if rule is None else self._check_rule(rule)
         if rule == 'argmax':
             return mode(dist, self._labels)
@@ -222,21 +233,17 @@ class GaussianLabelCodec(BaseValueCodec):
 
     def std(self, dist: Tensor) -> Tensor:
         """(N,) standard deviation of (N, K) distributions, in the labels' unit."""
-        return standard_deviation(dist, self._labels)
+        return standard_deviation(torch.as_tensor(dist), self._labels)
 
     def interval(self, dist: Tensor, level: float = 0.9) -> Tensor:
         """(N, 2) ends of the central interval of (N, K) distributions; both are labels."""
-        return interval(dist, self._labels, level)
+        return interval(torch.as_tensor(dist), self._labels, level)
 
     def encode_annotation(self, data_info: dict[str, Any]) -> Tensor:
         """Encode ``gt_value``, with ``gt_sigma`` or ``gt_votes`` where the sample has them."""
         self.check_annotation(data_info)
         votes = data_info.get('gt_votes') if self.shape == 'empirical' else None
-        return self.encode(
-            float(data_info['gt_value']),
-            data_info.get('gt_sigma'),
-            None if votes is None else torch.as_tensor(votes, dtype=torch.float32),
-        )
+        return self.encode(float(data_info['gt_value']), data_info.get('gt_sigma'), votes).float()
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a sample without ``gt_value``, outside the label set or without needed votes."""
@@ -266,16 +273,21 @@ class GaussianLabelCodec(BaseValueCodec):
 
     def _range_message(self, name: str, number: float) -> str:
         return (
-            f'{name} {number:g} lies outside the label set {self.start:g} to {self.stop:g} '
-            f'(accepted: {self._low:g} to {self._high:g}; clip=True moves it to the nearest end)'
+            f'{name} {str(number).removesuffix(".0")} lies outside the label set '
+            f'{self.start:g} to {self.stop:g} (accepted: {self._low:g} to {self._high:g}; '
+            'clip=True moves it to the nearest end)'
         )
 
     def _check_range(self, value: Tensor, name: str) -> Tensor:
-        # In float64: a float16 bound would be rounded to a neighbour.
         wide = value.detach().double()
         good = wide.isfinite()
         if not self.clip:
-            good &= (wide >= self._low) & (wide <= self._high)
+            # What a bound becomes in the values' own precision is the bound, but nothing beyond it.
+            low, high = self._low, self._high
+            if value.is_floating_point():
+                rounded = torch.tensor([low, high], dtype=value.dtype).tolist()
+                low, high = min(low, rounded[0]), max(high, rounded[1])
+            good &= (wide >= low) & (wide <= high)
         if not good.all():
             raise ValueError(
                 f'GaussianLabelCodec: {self._range_message(name, wide[~good].flatten()[0].item())}'
@@ -283,17 +295,26 @@ class GaussianLabelCodec(BaseValueCodec):
         return value.clamp(self.start, self.stop) if self.clip else value
 
     @staticmethod
-    def _as_real(value: Any, name: str) -> Tensor:
-        value = torch.as_tensor(value)
-        if value.is_complex() or value.dtype == torch.bool:
-            raise TypeError(f'GaussianLabelCodec: {name} must be real numbers, got {value.dtype}')
-        return value.to(torch.promote_types(value.dtype, torch.float32))
+    def _as_real(value: Any, name: str) -> tuple[Tensor, torch.dtype]:
+        """The numbers, and the precision of what is made of them."""
+        try:
+            tensor = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(
+                f'GaussianLabelCodec: {name} must be real numbers, got {value!r}'
+            ) from None
+        if tensor.is_complex() or tensor.dtype == torch.bool:
+            raise TypeError(f'GaussianLabelCodec: {name} must be real numbers, got {tensor.dtype}')
+        dtype = torch.promote_types(tensor.dtype, torch.float32)
+        if tensor.is_floating_point() and not isinstance(value, (Tensor, np.ndarray, np.generic)):
+            tensor = torch.as_tensor(value, dtype=torch.float64)  # Python's own precision
+        return tensor, dtype
 
     @staticmethod
     def _check_rule(rule: str) -> str:
-        if rule not in _RULES:
+        if rule not in RULES:
             raise ValueError(
-                f'GaussianLabelCodec: unknown decoding rule {rule!r}, expected one of {", ".join(_RULES)}'
+                f'GaussianLabelCodec: unknown decoding rule {rule!r}, expected one of {", ".join(RULES)}'
             )
         return rule
 

@@ -15,6 +15,7 @@ from dldl_mm.codecs.base import BaseValueCodec
 from dldl_mm.functional import (
     circular_mean,
     expectation,
+    mirror_pose,
     mode,
     point_distribution,
     product_distribution,
@@ -99,12 +100,13 @@ class GridLabelCodec(BaseValueCodec):
         periodic: Sequence[str] = (),
         clip: bool = False,
     ) -> None:
-        if isinstance(axes, str) or not axes or len(set(axes)) < len(axes):
+        named = isinstance(axes, (Mapping, Sequence)) and not isinstance(axes, str)
+        if not named or not axes or len(set(axes)) < len(axes):
             raise ValueError(
                 f'GridLabelCodec: axes must be distinct names, or ranges by name, got {axes!r}'
             )
         self.axes = tuple(axes)
-        self.periodic = tuple(periodic) if not isinstance(periodic, str) else (periodic,)
+        self.periodic = (periodic,) if isinstance(periodic, str) else tuple(periodic)
         self._check_names(self.periodic, 'periodic')
         self._periods = [_PERIOD if name in self.periodic else None for name in self.axes]
         if shape not in _SHAPES:
@@ -227,6 +229,12 @@ class GridLabelCodec(BaseValueCodec):
         if sigma is not None:
             own = self._as_real(sigma, 'sigma', torch.float64).to(value.device)
             diagonal, factor = self._deviation(own, value.ndim - 1, 'sigma')
+            lead = zip(factor.shape[-3::-1], value.shape[-2::-1], strict=False)
+            if any(count not in (1, values) for count, values in lead):
+                raise ValueError(
+                    f'GridLabelCodec: sigma must be one for all values or one for each, got shape '
+                    f'{tuple(own.shape)} for values of shape {tuple(value.shape)}'
+                )
         if self._ranges is not None and diagonal is not None:
             deviation = diagonal.to(value.device, torch.promote_types(value.dtype, torch.float32))
             return product_distribution(
@@ -323,6 +331,33 @@ class GridLabelCodec(BaseValueCodec):
     def std(self, dist: Tensor) -> Tensor:
         """(N, A) standard deviation of (N, K) distributions on each axis, in degrees."""
         return self.covariance(dist).diagonal(dim1=-2, dim2=-1).sqrt()
+
+    def mirror(self, dist: Tensor) -> Tensor:
+        """Distributions of the mirror images, whose yaw and roll are negated.
+
+        Args:
+            dist: (N, K) distributions, N any leading shape.
+
+        Returns:
+            (N, K) distributions.
+
+        Raises:
+            ValueError: The mirror image of a label is not a label, or the last dimension is not K.
+        """
+        self._check_width(dist)
+
+        def key(point: list[float]) -> tuple[float, ...]:
+            return tuple(
+                round(number if period is None else number % period, 6) + 0.0
+                for number, period in zip(point, self._periods, strict=True)
+            )
+
+        places = {key(point): k for k, point in enumerate(self._labels.tolist())}
+        mirrored = mirror_pose(self._labels, self.axes).tolist()
+        for point in mirrored:
+            if key(point) not in places:
+                raise ValueError(f'GridLabelCodec: the mirror image {point} of a label is no label')
+        return dist[..., [places[key(point)] for point in mirrored]]
 
     def encode_annotation(self, data_info: dict[str, Any]) -> Tensor:
         """Encode ``gt_value``, (A,) or a dict by axis, with the sample's ``gt_sigma`` if any."""
@@ -457,7 +492,13 @@ class GridLabelCodec(BaseValueCodec):
             raise ValueError(
                 'GridLabelCodec: give either the ranges of a grid (axes as a dict) or labels'
             )
-        rows = [tuple(map(float, row)) for row in labels]
+        try:
+            rows = [tuple(map(float, row)) for row in labels]
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f'GridLabelCodec: labels must be a list of points, {", ".join(self.axes)}, '
+                f'got {labels!r}'
+            ) from error
         if len(rows) < 2:
             raise ValueError(f'GridLabelCodec: labels must hold at least two points, got {rows}')
         seen: set[tuple[float, ...]] = set()
@@ -475,11 +516,14 @@ class GridLabelCodec(BaseValueCodec):
     @staticmethod
     def _check_range_option(name: str, limits: Sequence[float]) -> tuple[float, float, float]:
         where = f'GridLabelCodec: axis {name!r}'
-        if isinstance(limits, str) or len(limits) != 3 or not all(map(math.isfinite, limits)):
+        try:
+            start, stop, step = (float(number) for number in limits)
+        except (TypeError, ValueError):
+            start = stop = step = math.nan
+        if isinstance(limits, str) or not all(map(math.isfinite, (start, stop, step))):
             raise ValueError(
                 f'{where} must be three finite numbers (start, stop, step), got {limits!r}'
             )
-        start, stop, step = map(float, limits)
         if step <= 0:
             raise ValueError(f'{where}: step must be greater than 0, got {step:g}')
         if stop <= start:

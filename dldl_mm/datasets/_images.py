@@ -7,20 +7,17 @@ from PIL import ExifTags, Image
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 
-# What a complete file ends with: the end-of-image marker of JPEG, the IEND chunk of PNG.
-_ENDINGS = {
-    '.jpg': b'\xff\xd9',
-    '.jpeg': b'\xff\xd9',
-    '.png': b'IEND\xaeB`\x82',
-}
+# What a complete file begins and ends with: the markers of JPEG; signature and last chunk of PNG.
+_JPEG = (b'\xff\xd8\xff', b'\xff\xd9')
+_ENDS = {'.jpg': _JPEG, '.jpeg': _JPEG, '.png': (b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82')}
 
 
 def image_problem(path: str) -> str | None:
     """Say what is wrong with an image file, or return None.
 
-    A JPEG or PNG that ends as its format ends is taken for complete without decoding it. Any other
-    file is decoded: complete files may carry bytes after the end, and an end marker further ahead
-    may belong to an embedded thumbnail.
+    A JPEG or PNG that begins and ends as its format does is taken for complete without decoding it.
+    Any other file is decoded: complete files may carry bytes after the end, and an end marker
+    further ahead may belong to an embedded thumbnail.
 
     Args:
         path: The image file.
@@ -30,10 +27,12 @@ def image_problem(path: str) -> str | None:
             size = file.seek(0, os.SEEK_END)
             if size == 0:
                 return 'is empty (zero bytes)'
-            ending = _ENDINGS.get(os.path.splitext(path)[1].lower())
-            if ending is not None:
+            ends = _ENDS.get(os.path.splitext(path)[1].lower())
+            if ends is not None:
+                file.seek(0)
+                begins = file.read(8).startswith(ends[0])
                 file.seek(max(size - 16, 0))
-                if file.read().rstrip(b'\0\r\n').endswith(ending):
+                if begins and file.read().rstrip(b'\0\r\n').endswith(ends[1]):
                     return None
     except FileNotFoundError:
         return 'does not exist'

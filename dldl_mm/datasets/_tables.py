@@ -14,14 +14,35 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
+def require_file(path: str) -> None:
+    """Refuse an annotation file that does not exist.
+
+    Raises:
+        FileNotFoundError: There is none, or a folder in its place.
+    """
+    if not os.path.isfile(path):
+        what = 'is a folder' if os.path.isdir(path) else 'does not exist'
+        raise FileNotFoundError(f'annotation file {path} {what}')
+
+
+def find_delimiter(line: str) -> str:
+    """The delimiter of a table by its first line: semicolon or tab if there is no comma.
+
+    Example:
+        >>> find_delimiter('file;age')
+        ';'
+    """
+    return next((mark for mark in ',;\t' if mark in line), ',')
+
+
 def read_table(
-    path: str, delimiter: str = ',', header: Iterable[str] | None = None
+    path: str, delimiter: str | None = None, header: Iterable[str] | None = None
 ) -> tuple[list[str], list[Row]]:
     """Read a delimited text file (UTF-8, with or without a byte order mark).
 
     Args:
         path: The file.
-        delimiter: One character.
+        delimiter: One character; that of the first line by :func:`find_delimiter`, if not given.
         header: Column names of a file that has no header line.
 
     Returns:
@@ -33,12 +54,14 @@ def read_table(
             with more or fewer cells than there are columns.
     """
     name = os.path.basename(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'annotation file {path} does not exist')
+    require_file(path)
     columns = list(header) if header is not None else None
     rows: list[Row] = []
     try:
         with open(path, encoding='utf-8-sig', newline='') as file:
+            if delimiter is None:
+                delimiter = find_delimiter(file.readline())
+                file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             for cells in reader:
                 cells = [cell.strip() for cell in cells]
@@ -46,8 +69,11 @@ def read_table(
                     continue
                 if columns is None:
                     columns = cells
-                    if len(set(columns)) < len(columns):
-                        raise ValueError(f'{path}: a column name is repeated: {", ".join(columns)}')
+                    repeated = {repr(name) for name in columns if columns.count(name) > 1}
+                    if repeated:
+                        raise ValueError(
+                            f'{path}: the column {", ".join(sorted(repeated))} occurs more than once'
+                        )
                     continue
                 source = f'{name}:{reader.line_num}'
                 if len(cells) != len(columns):

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dldl_mm.datasets._tables import parse_number
+from dldl_mm.datasets._tables import parse_number, require_file
 from dldl_mm.datasets.base import LabelDistributionDataset
 from dldl_mm.registry import DATASETS
 
@@ -96,8 +96,7 @@ class AgeBenchmark(LabelDistributionDataset):
         if not self.is_benchmark:
             yield self.ann_file, self.folders
             return
-        if not os.path.isfile(self.ann_file):
-            raise FileNotFoundError(f'annotation file {self.ann_file} does not exist')
+        require_file(self.ann_file)
         with open(self.ann_file, encoding='utf-8') as file:
             try:
                 benchmark = yaml.safe_load(file)
@@ -112,6 +111,7 @@ class AgeBenchmark(LabelDistributionDataset):
                 path, tag, splits = entry['database'], entry.get('tag'), entry['split']
                 count = len(splits)
                 folders = splits[self.split][_PARTS[self.part or '']] if self.split < count else []
+                folders = list(folders)
             except (TypeError, KeyError, AttributeError):
                 raise ValueError(f'{self.ann_file}: entry {number}: {form}') from None
             if not 0 <= self.split < count:
@@ -130,8 +130,7 @@ class AgeBenchmark(LabelDistributionDataset):
     @staticmethod
     def _entries(path: str, folders: Sequence[int] | None) -> Iterator[tuple[str, dict]]:
         """The entries of a database that lie in the folders."""
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f'annotation file {path} does not exist')
+        require_file(path)
         with open(path, encoding='utf-8') as file:
             try:
                 entries = json.load(file)
@@ -146,6 +145,11 @@ class AgeBenchmark(LabelDistributionDataset):
             missing = {'img_path', 'age', 'folder'} - set(entry if isinstance(entry, dict) else ())
             if missing:
                 raise ValueError(f'{source}: the entry has no {", ".join(sorted(missing))}')
+            if not isinstance(entry['img_path'], str) or not isinstance(entry['folder'], int):
+                raise ValueError(
+                    f'{source}: img_path must be a text and folder an integer, '
+                    f'got {entry["img_path"]!r} and {entry["folder"]!r}'
+                )
             found.add(entry['folder'])
             if folders is None or entry['folder'] in folders:
                 yield source, entry

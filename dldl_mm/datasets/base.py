@@ -92,7 +92,7 @@ class LabelDistributionDataset(BaseDataset):
     ) -> None:
         if on_bad_image not in ('error', 'skip'):
             raise ValueError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
-        if min_sigma is not None and not min_sigma > 0:
+        if min_sigma is not None and not (isinstance(min_sigma, (int, float)) and min_sigma > 0):
             raise ValueError(f'min_sigma must be positive, got {min_sigma!r}')
         if isinstance(data_prefix, str):
             data_prefix = {'img_path': data_prefix}
@@ -127,8 +127,8 @@ class LabelDistributionDataset(BaseDataset):
         raise NotImplementedError
 
     def image_path(self, name: str) -> str:
-        """Join a file name from the annotations with the image folder."""
-        return os.path.join(self.data_prefix['img_path'], name)
+        """Join a file name from the annotations, of Windows too, with the image folder."""
+        return os.path.join(self.data_prefix['img_path'], name.replace('\\', '/'))
 
     def full_init(self) -> None:
         """Load the annotations, check them and the images, and log what was loaded."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dldl_mm.datasets._tables import Row, parse_number, read_table
+from dldl_mm.datasets._tables import Row, find_delimiter, parse_number, read_table
 from dldl_mm.datasets.age import AgeDataset
 from dldl_mm.registry import DATASETS
 
@@ -103,10 +103,9 @@ def _read(path: str, names: list[str]) -> tuple[list[str], list[Row]]:
     if os.path.isfile(path):
         with open(path, encoding='utf-8-sig', errors='replace') as file:
             line = file.readline()
-    delimiter = ';' if ';' in line else ','
-    cells = line.strip().split(delimiter)
+    cells = line.strip().split(find_delimiter(line))
     try:
         float(cells[1] if len(cells) > 1 else '')
     except ValueError:
-        return read_table(path, delimiter)
-    return read_table(path, delimiter, header=names)
+        return read_table(path)
+    return read_table(path, header=names)

@@ -1,6 +1,8 @@
 """IMDB-WIKI: ages from birth date and year of the photograph."""
 
 import os
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dldl_mm.datasets._tables import require_file
 from dldl_mm.datasets.base import LabelDistributionDataset
 from dldl_mm.registry import DATASETS
 
@@ -101,13 +104,16 @@ class IMDBWiki(LabelDistributionDataset):
     def _read_rows(self) -> Iterator[dict[str, Any]]:
         # Imported here, because no other data set needs SciPy.
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
 
         name = os.path.basename(self.ann_file)
-        if not os.path.isfile(self.ann_file):
-            raise FileNotFoundError(f'annotation file {self.ann_file} does not exist')
+        require_file(self.ann_file)
         try:
             contents = loadmat(self.ann_file, squeeze_me=True)
-        except (ValueError, NotImplementedError, TypeError) as error:
+        except (
+            *(ValueError, TypeError, NotImplementedError, OSError),
+            *(MatReadError, zlib.error, struct.error),
+        ) as error:
             raise ValueError(f'{self.ann_file} is not a readable .mat file: {error}') from None
         key = next((key for key in ('imdb', 'wiki') if key in contents), None)
         if key is None:

@@ -37,6 +37,7 @@ from dldl_mm.functional.penalties import concentration, rank_violation, residue_
 from dldl_mm.functional.pose import (
     facing_from_rotation,
     geodesic_angle,
+    mirror_pose,
     pose_error,
     pose_from_rotation,
     rotation_from_6d,
@@ -93,6 +94,7 @@ __all__ = [
     'label_relaxation',
     'mean_absolute_error',
     'mean_absolute_error_by_decade',
+    'mirror_pose',
     'mix_uniform',
     'mode',
     'multilabel_distribution',

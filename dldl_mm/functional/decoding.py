@@ -97,13 +97,13 @@ def quantile(dist: Tensor, labels: Tensor, q: float | Tensor) -> Tensor:
     Returns:
         (N,) labels, or (N, Q).
     """
-    # The sums' rounding must not move a quantile that a step of the CDF meets exactly.
-    slack = labels.numel() * torch.finfo(dist.dtype).eps
+    # The probabilities' rounding must not move a quantile that a step of the CDF meets exactly.
+    slack = 4 * torch.finfo(dist.dtype).eps
     dist, labels = _prepare(dist, labels)
     cdf = dist.double().cumsum(-1)
     levels = torch.as_tensor(q, dtype=cdf.dtype, device=cdf.device)
     index = torch.searchsorted(
-        cdf, (levels - slack).expand(*cdf.shape[:-1], levels.numel()).contiguous()
+        cdf, (levels * (1 - slack)).expand(*cdf.shape[:-1], levels.numel()).contiguous()
     )
     value = labels[index.clamp(max=labels.numel() - 1)]
     return value if levels.ndim else value.squeeze(-1)

@@ -50,6 +50,20 @@ def _nearest(magnitude: Tensor) -> Tensor:
     return magnitude.detach().amin(-1, keepdim=True)
 
 
+@torch.no_grad()
+def _rounding_of_ties(distance: Tensor, labels: Tensor, value: Tensor) -> Tensor:
+    magnitude = distance.abs()
+    excess = magnitude - _nearest(magnitude)
+    rounding = 4 * torch.finfo(distance.dtype).eps * torch.maximum(labels.abs().amax(), value.abs())
+    return torch.where(excess <= rounding, excess * distance.sign(), 0)
+
+
+def _join_ties(distance: Tensor, labels: Tensor, value: Tensor) -> Tensor:
+    # Midway between 3.2 and 3.3 the two distances differ in the last bit, which a σ near 0 would
+    # turn into all or nothing.
+    return distance - _rounding_of_ties(distance, labels, value)
+
+
 def _von_mises(distance: Tensor, sigma: Tensor, period: float) -> Tensor:
     # κ (cos θ - 1) = -2 κ sin²(θ/2): no cancellation near the peak. κ = 1/σ², σ in radians.
     half_sine = (distance * (math.pi / period)).sin().square()
@@ -138,7 +152,9 @@ def label_distribution(
     ``one_hot``           the nearest label, two halves midway; the limit :math:`\sigma \to 0`
     ====================  ==========================================================================
 
-    N samples (any leading shape), K labels. Computed in float32 at least; float64 stays float64.
+    N samples (any leading shape), K labels. Computed in float64, whatever the input: steps such as
+    1/12 are not exact in float32. Labels whose distances differ by the rounding of labels and value
+    only count as equally near.
 
     Args:
         value: (N,) the values :math:`\mu`, in the label set's unit. Differentiable.
@@ -149,7 +165,7 @@ def label_distribution(
         period: Period of ``von_mises``, in the label set's unit.
 
     Returns:
-        (N, K) distributions; every row sums to 1.
+        (N, K) distributions; float32, or float64 for float64 values. Every row sums to 1.
 
     Raises:
         ValueError: The shape is unknown, or ``von_mises`` has no period.
@@ -161,13 +177,13 @@ def label_distribution(
         tensor([0.0000, 0.5000, 0.5000, 0.0000])
     """
     dtype = torch.promote_types(value.dtype, torch.float32)
-    value = value.to(dtype).unsqueeze(-1)
+    value = value.double().unsqueeze(-1)
     labels = labels.to(value)
     if shape in ('binomial', 'poisson'):
         counts = _binomial if shape == 'binomial' else _poisson
-        return F.softmax(counts(value, labels), -1)
-    sigma = torch.as_tensor(sigma, dtype=dtype, device=value.device).unsqueeze(-1)
-    distance = labels - value
+        return F.softmax(counts(value, labels), -1).to(dtype)
+    sigma = torch.as_tensor(sigma, dtype=value.dtype, device=value.device).unsqueeze(-1)
+    distance = _join_ties(labels - value, labels, value)
     if shape == 'truncated_gaussian':
         log_weight = _truncated_gaussian(distance, sigma, truncate)
     elif shape == 'beta':
@@ -180,7 +196,7 @@ def label_distribution(
         log_weight = _DISTANCE_SHAPES[shape](distance, sigma)
     else:
         raise ValueError(f'unknown shape {shape!r}, expected one of {", ".join(SHAPES)}')
-    return F.softmax(log_weight, -1)
+    return F.softmax(log_weight, -1).to(dtype)
 
 
 def empirical_distribution(votes: Tensor, labels: Tensor) -> Tensor:
@@ -211,9 +227,10 @@ def empirical_distribution(votes: Tensor, labels: Tensor) -> Tensor:
     if not count.all():
         raise ValueError('the empirical distribution needs at least one vote per sample, got none')
     single = label_distribution(
-        torch.where(given, votes, labels[0].to(votes)), 1.0, labels, 'one_hot'
+        torch.where(given, votes, labels[0].to(votes)).double(), 1.0, labels, 'one_hot'
     )
-    return (single * given.unsqueeze(-1)).sum(-2) / count
+    histogram = (single * given.unsqueeze(-1)).sum(-2) / count
+    return histogram.to(torch.promote_types(votes.dtype, torch.float32))
 
 
 def mix_uniform(dist: Tensor, epsilon: float) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +13,7 @@ from dldl_mm.functional.grid import wrap
 __all__ = [
     'facing_from_rotation',
     'geodesic_angle',
+    'mirror_pose',
     'pose_error',
     'pose_from_rotation',
     'rotation_from_6d',
@@ -76,6 +79,21 @@ def pose_from_rotation(rotation: Tensor) -> Tensor:
     pose = torch.stack([pitch, yaw, roll], -1).rad2deg()
     other = wrap(pose * pose.new_tensor([1.0, -1.0, 1.0]) + 180.0)
     return torch.where(pose[..., :1].abs() > 90, other, pose)
+
+
+def mirror_pose(pose: Tensor, axes: Sequence[str]) -> Tensor:
+    """Pose of the head in the mirror image: yaw and roll are negated.
+
+    Args:
+        pose: (N, A) angles.
+        axes: Their names; other names than ``'yaw'`` and ``'roll'`` stay as they are.
+
+    Returns:
+        (N, A) angles.
+    """
+    if not axes:
+        return pose
+    return pose * pose.new_tensor([-1 if axis in ('yaw', 'roll') else 1 for axis in axes])
 
 
 def facing_from_rotation(rotation: Tensor) -> Tensor:

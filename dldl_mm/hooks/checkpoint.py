@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.model import is_model_wrapper
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import Runner
+from torch import nn
 
 from dldl_mm.registry import HOOKS
 
@@ -58,6 +60,76 @@ def _named_method(owner: Any, name: str) -> Callable[..., Any]:
     if name in _METHODS.get(owner, ()):
         return getattr(owner, name)
     raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr of {owner!r}, {name!r}')
+
+
+def check_checkpoint_file(path: str | Path) -> None:
+    """Refuse a file that is missing, damaged or no checkpoint, before anything else is read.
+
+    Args:
+        path: A local file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        pickle.UnpicklingError: It names a global that is not allowed.
+        ValueError: It is damaged, or not a checkpoint.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no checkpoint {path}')
+    with open(path, 'rb') as file:
+        start = file.read(2)
+    if start not in (b'PK', b'\x80\x02'):  # torch's archives, and its format before version 1.6
+        raise ValueError(f'{path} is damaged or not a checkpoint')
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        if 'GLOBAL' in str(error):
+            raise
+        raise ValueError(f'{path} is damaged or not a checkpoint') from None
+    except (RuntimeError, EOFError, LookupError, AttributeError, ValueError, TypeError) as error:
+        reason = str(error).partition('\n')[0].partition('. ')[0]
+        raise ValueError(f'{path} is damaged or not a checkpoint: {reason}') from None
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} is not a checkpoint: it holds one {type(checkpoint).__name__}')
+
+
+def require_parameters(model: nn.Module, checkpoint: dict[str, Any]) -> None:
+    """Refuse a checkpoint that does not hold every parameter of a model.
+
+    mmengine only logs what it could not load, and goes on with random numbers.
+
+    Args:
+        model: The model, which loads the checkpoint.
+        checkpoint: What the file holds.
+
+    Raises:
+        ValueError: Names parameters that are missing, or of another shape.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    state = {name.removeprefix('module.'): value for name, value in state.items()}
+    parameters = dict(model.named_parameters())
+    try:
+        absent = model.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:  # torch's list of the parameters of another shape
+        reasons = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ValueError(
+            f'the checkpoint is of another model ({len(reasons)} entries differ): {reasons[0]}'
+        ) from None
+    missing = [name for name in absent if name in parameters]
+    if missing:
+        more = f' and {len(missing) - 3} more' if len(missing) > 3 else ''
+        raise ValueError(
+            f'the checkpoint is of another model: it lacks {len(missing)} of {len(parameters)} '
+            f'parameters, {", ".join(missing[:3])}{more}'
+        )
+
+
+class WholeCheckpointHook(Hook):
+    """Applies :func:`require_parameters` to what a runner tests, or resumes."""
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Compare the checkpoint with the model before it is loaded."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        require_parameters(model, checkpoint)
 
 
 @register_backend('atomic_local')

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
 
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec
 from dldl_mm.metrics import AgeMetric
 from dldl_mm.registry import HOOKS
-from dldl_mm.transforms import EncodeLabelDistribution
+from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
+from dldl_mm.transforms.encode import turns_with_flip
 
 
 @HOOKS.register_module()
@@ -23,10 +24,11 @@ class CodecCheckHook(Hook):
     before the work starts. Where a config names it more than once, mmengine copies variables when it
     parses a file, so that ``--cfg-options codec.sigma=3`` would change none of the copies: codecs that
     differ are refused. So is a loss on the true value together with Mixup or CutMix, which do not mix
-    the value.
+    the value, and a flip of images whose yaw and roll are not negated before they are encoded.
 
     Raises:
         ValueError: A codec is missing, or two differ: names the two places, the field and both values.
+            A loss or an order of transforms is refused.
     """
 
     priority = 'VERY_HIGH'
@@ -34,6 +36,8 @@ class CodecCheckHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Share and compare the codecs of a runner before training, validation or testing begins."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if isinstance(model, BaseTTAModel):
+            model = model.module
         head = getattr(model, 'head', None)
         codecs = []
         head_codec = getattr(head, 'codec', None)
@@ -44,7 +48,10 @@ class CodecCheckHook(Hook):
         for name in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
-                share_codec(loop.dataloader.dataset, head_codec)
+                if share_codec(loop.dataloader.dataset, head_codec):
+                    _restart_workers(runner, loop)
+                for part, encoder in pipeline_encoders(loop.dataloader.dataset):
+                    _check_flips(part.pipeline.transforms, encoder)
                 codecs += [
                     (f'{name}_dataloader.dataset.pipeline', encoder.codec)
                     for _, encoder in pipeline_encoders(loop.dataloader.dataset)
@@ -73,16 +80,52 @@ class CodecCheckHook(Hook):
                 )
 
 
-def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> None:
+def _restart_workers(runner: Runner, loop: Any) -> None:
+    """Workers of a loop over iterations start when it is built: theirs are copies without a codec."""
+    iterator = getattr(loop, 'dataloader_iterator', None)
+    if iterator is None or loop.dataloader.num_workers == 0:
+        return
+    if not isinstance(runner._train_dataloader, dict):
+        raise ValueError(
+            'EncodeLabelDistribution of train_dataloader has no codec, and the workers of the data '
+            'loader have started already: give the transform its codec'
+        )
+    # As the loop itself builds it; a sampler without end cannot be started twice.
+    config = {**runner._train_dataloader, 'dataset': loop.dataloader.dataset}
+    BaseLoop.__init__(loop, runner, config)
+    loop.dataloader_iterator = type(iterator)(loop.dataloader)
+
+
+def _check_flips(transforms: Sequence[Any], encoder: EncodeLabelDistribution) -> None:
+    """Refuse image flips whose labels stay as they were, by the order of the transforms."""
+    if not turns_with_flip(encoder.codec):
+        return
+    place = transforms.index(encoder)
+    for number, transform in enumerate(transforms):
+        name = type(transform).__name__
+        if 'Flip' not in name or isinstance(transform, FlipHeadPose):
+            continue
+        if not any(isinstance(other, FlipHeadPose) for other in transforms[number:place]):
+            raise ValueError(
+                f'pipeline: {name} mirrors images, whose yaw and roll must be negated before they are '
+                'encoded; the right order is RandomFlip, FlipHeadPose, EncodeLabelDistribution'
+            )
+
+
+def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
     """Give a codec to those target transforms of a data set that have none, and check every row.
 
     Args:
         dataset: A data set, or a wrapper of some.
         codec: The codec of the head; None where it has none.
 
+    Returns:
+        Whether a transform was given the codec.
+
     Raises:
         ValueError: A transform needs a codec and there is none, or a row cannot be encoded.
     """
+    shared = False
     for part, encoder in pipeline_encoders(dataset):
         if encoder.codec is not None:
             continue
@@ -91,8 +134,10 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> None:
                 'EncodeLabelDistribution has no codec, and neither has model.head: name it in one'
             )
         encoder.codec = codec
+        shared = True
         if hasattr(part, 'check_annotations'):
             part.check_annotations()
+    return shared
 
 
 def pipeline_encoders(dataset: Any) -> Iterator[tuple[Any, EncodeLabelDistribution]]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from dldl_mm.codecs import BaseLabelCodec
 from dldl_mm.registry import HOOKS
@@ -88,9 +88,15 @@ class LabelDistributionVisualizationHook(Hook):
         preprocessor = _model(runner).data_preprocessor
         to_rgb = getattr(preprocessor, 'to_rgb', getattr(preprocessor, 'channel_conversion', False))
         codec = _codec(runner)
+        images = data_batch['inputs']
+        if images and not isinstance(images[0], Tensor):  # views of test-time augmentation
+            flips = [[view.get('flip') for view in views] for views in data_batch['data_samples']]
+            upright = [
+                column.index(False) if False in column else 0 for column in zip(*flips, strict=True)
+            ]
+            images = [images[view][index] for index, view in enumerate(upright)]
         for index in range(0, remaining * step, step):
-            image = data_batch['inputs'][index]
-            self._samples.append(to_sample(image, outputs[index], to_rgb, codec))
+            self._samples.append(to_sample(images[index], outputs[index], to_rgb, codec))
 
     def _draw(self, runner: Runner, name: str) -> None:
         if self._samples:
@@ -106,7 +112,8 @@ class LabelDistributionVisualizationHook(Hook):
 
 
 def _model(runner: Runner) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return model.module if isinstance(model, BaseTTAModel) else model
 
 
 def _codec(runner: Runner) -> BaseLabelCodec | None:

@@ -39,6 +39,10 @@ class LabelDistributionLoss(nn.Module, ABC):
             raise ValueError(
                 f"{type(self).__name__}: unknown reduction {reduction!r}, expected 'mean', 'sum' or 'none'"
             )
+        if not isinstance(loss_weight, (int, float)):
+            raise TypeError(
+                f'{type(self).__name__}: loss_weight must be a number, got {loss_weight!r}'
+            )
         if 'loss' not in loss_name:
             raise ValueError(
                 f"{type(self).__name__}: loss_name must contain 'loss', got {loss_name!r}: "

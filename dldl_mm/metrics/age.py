@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dldl_mm.codecs import BaseLabelCodec, BaseValueCodec, build_value_codec
+from dldl_mm.codecs.gaussian import RULES
 from dldl_mm.functional import (
     calibration_error,
     central_coverage,
@@ -50,7 +51,7 @@ class AgeMetric(SampleMetric):
         prefix: Prefix of the names.
 
     Raises:
-        ValueError: A threshold is negative.
+        ValueError: A threshold is negative, or a decoding rule unknown.
     """
 
     default_prefix = 'age'
@@ -59,13 +60,19 @@ class AgeMetric(SampleMetric):
         self,
         cs: Sequence[float] = (3, 5, 10),
         codec: dict[str, Any] | BaseLabelCodec | None = None,
-        decode: Sequence[str] = (),
+        decode: str | Sequence[str] = (),
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if any(k < 0 for k in cs):
+        if isinstance(cs, str) or any(not isinstance(k, (int, float)) or k < 0 for k in cs):
             raise ValueError(f'AgeMetric: cs must be thresholds of at least 0 years, got {cs!r}')
+        decode = (decode,) if isinstance(decode, str) else decode
+        for rule in decode:
+            if rule not in RULES:
+                raise ValueError(
+                    f'AgeMetric: unknown decoding rule {rule!r}, expected some of {", ".join(RULES)}'
+                )
         self.cs = tuple(cs)
         self.codec = None if codec is None else build_value_codec(codec)
         self.decode = tuple(decode)

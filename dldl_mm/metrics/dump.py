@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 
+from dldl_mm.functional import class_areas
 from dldl_mm.metrics.base import SampleMetric
 from dldl_mm.registry import METRICS
 
@@ -38,6 +39,9 @@ def to_record(sample: Mapping[str, Any]) -> dict[str, Any]:
 class DumpPredictions(SampleMetric):
     """Write one JSON object per sample: path, annotations and predictions; no pickle.
 
+    Of label maps, which are too large for it, ``areas`` has each class's pixels in the intersection, the
+    prediction and the label map, void left out: scores of any set of images follow from them.
+
     Args:
         out_file: The ``.jsonl`` file to write; appears whole or not at all.
         collect_device: Kept for mmengine's interface.
@@ -54,7 +58,16 @@ class DumpPredictions(SampleMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep a batch of predictions."""
-        self.results.extend(map(to_record, data_samples))
+        for sample in data_samples:
+            record = to_record(sample)
+            if 'gt_sem_seg' in sample and 'pred_sem_seg' in sample:
+                record['areas'] = self._areas(sample)
+            self.results.append(record)
+
+    def _areas(self, sample: Mapping[str, Any]) -> list[list[int]]:
+        pred, label = (sample[key]['data'].cpu() for key in ('pred_sem_seg', 'gt_sem_seg'))
+        classes = len((self.dataset_meta or {})['classes'])
+        return class_areas(pred, label, classes, label < classes).tolist()
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Write the file; there is nothing to report."""

@@ -57,7 +57,7 @@ class HeadPoseMetric(SampleMetric):
         axes: Sequence[str] = ('pitch', 'yaw'),
         tolerance: float | Sequence[float] = (),
         codec: dict[str, Any] | BaseLabelCodec | None = None,
-        decode: Sequence[str] = (),
+        decode: str | Sequence[str] = (),
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -66,14 +66,19 @@ class HeadPoseMetric(SampleMetric):
         self.axes = tuple(axes)
         self.tolerance = _tolerances(tolerance)
         self.codec = None if codec is None else build_value_codec(codec)
-        if decode and codec is None:
+        self.decode = (decode,) if isinstance(decode, str) else tuple(decode)
+        if self.decode and self.codec is None:
             raise ValueError(f'HeadPoseMetric: decode={decode!r} needs a codec, got None')
-        codec_axes = getattr(self.codec, 'axes', self.axes)
-        if tuple(codec_axes) != self.axes:
+        if self.codec is None:
+            return
+        codec_axes = getattr(self.codec, 'axes', None)
+        if codec_axes != self.axes:
             raise ValueError(
                 f'HeadPoseMetric: axes={self.axes} differ from those of the codec, {codec_axes}'
             )
-        self.decode = tuple(decode)
+        for rule in self.decode:
+            # A rule that the codec refuses must not wait for the end of the first validation.
+            self.codec.decode(torch.full((self.codec.num_labels,), 1 / self.codec.num_labels), rule)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep what the metrics need of a batch of predictions."""

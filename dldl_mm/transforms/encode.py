@@ -22,6 +22,10 @@ class EncodeLabelDistribution(BaseTransform):
     Args:
         codec: Config of the codec, the same as the head's. Where not given, ``CodecCheckHook`` sets the
             head's before training or testing begins, so that a config names the codec once.
+
+    Raises:
+        ValueError: There is no codec; or the image was flipped, the codec has a yaw or a roll, and
+            ``FlipHeadPose`` did not come before.
     """
 
     def __init__(self, codec: dict[str, Any] | BaseLabelCodec | None = None) -> None:
@@ -34,6 +38,11 @@ class EncodeLabelDistribution(BaseTransform):
                 'EncodeLabelDistribution has no codec: give it one, or add CodecCheckHook to the '
                 "custom_hooks of the config, which takes the head's"
             )
+        if results.get('flip') and not results.get('pose_flipped') and turns_with_flip(self.codec):
+            raise ValueError(
+                'EncodeLabelDistribution: the image was flipped but its yaw and roll were not '
+                'negated; the right order is RandomFlip, FlipHeadPose, EncodeLabelDistribution'
+            )
         results['gt_score'] = self.codec.encode_annotation(results)
         return results
 
@@ -44,3 +53,8 @@ class EncodeLabelDistribution(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(codec={self.codec!r})'
+
+
+def turns_with_flip(codec: BaseLabelCodec | None) -> bool:
+    """Whether a mirror image has another label: that of a codec with a yaw or a roll."""
+    return not {'yaw', 'roll'}.isdisjoint(getattr(codec, 'axes', ()))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from dldl_mm.datasets._images import image_size
 from dldl_mm.registry import TRANSFORMS
 
 _AXES = ('pitch', 'yaw', 'roll')
@@ -170,6 +171,7 @@ class CropFaceBox(BaseTransform):
         size: Width and height of the result in pixels; None leaves the crop as it is.
         jitter: Largest random shift, as a share of the crop's side, and change of its scale; 0 for
             testing.
+        shift: Fixed shift to the right and down, as shares of the crop's side, for views at test time.
         square: Take the box's longer side for both; otherwise a ``size`` distorts the face.
 
     Raises:
@@ -183,6 +185,7 @@ class CropFaceBox(BaseTransform):
         size: int | None = None,
         jitter: float = 0.0,
         square: bool = True,
+        shift: Sequence[float] = (0.0, 0.0),
     ) -> None:
         if not -0.5 < margin < math.inf:
             raise ValueError(f'CropFaceBox: margin must be greater than -0.5, got {margin!r}')
@@ -190,27 +193,21 @@ class CropFaceBox(BaseTransform):
             raise ValueError(f'CropFaceBox: size must be a positive number of pixels, got {size!r}')
         if not 0 <= jitter < 1:
             raise ValueError(f'CropFaceBox: jitter must lie in [0, 1), got {jitter!r}')
+        if len(shift) != 2 or not all(map(math.isfinite, shift)):
+            raise ValueError(f'CropFaceBox: shift must be two finite numbers, got {shift!r}')
         self.margin = float(margin)
         self.size = size
         self.jitter = float(jitter)
         self.square = bool(square)
+        self.shift = (float(shift[0]), float(shift[1]))
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a data set's row without a usable box; data sets call it before training."""
-        if data_info.get('face_box') is None:
-            raise ValueError("the sample has no 'face_box', which CropFaceBox needs")
-        box = [float(number) for number in data_info['face_box']]
-        if len(box) != 4 or not all(map(math.isfinite, box)):
-            raise ValueError(f'the face box must be (x1, y1, x2, y2), finite, got {_text(box)}')
-        x1, y1, x2, y2 = box
-        if x2 <= x1 or y2 <= y1:
-            raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) has no area')
-        if x2 <= 0 or y2 <= 0:
-            raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) lies outside the image')
+        path = data_info.get('img_path')
+        _check_box(data_info, None if path is None else image_size(path))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Cut out the box, jittered with NumPy's global generator."""
-        self.check_annotation(results)
         image = results['img']
         height, width = image.shape[:2]
         if results.get('flip') or tuple(results.get('ori_shape', (height, width))[:2]) != (
@@ -221,17 +218,13 @@ class CropFaceBox(BaseTransform):
                 'CropFaceBox: the image was flipped or resized before, so that the face box is no '
                 'longer in its pixels; put CropFaceBox right after LoadImageFromFile'
             )
+        _check_box(results, (width, height))
         x1, y1, x2, y2 = map(float, results.pop('face_box'))
-        if x1 >= width or y1 >= height:
-            raise ValueError(
-                f'the face box {_text((x1, y1, x2, y2))} (x1, y1, x2, y2) lies outside the image '
-                f'{results.get("img_path", "")} of {width}x{height} pixels'
-            )
         sides = np.array([x2 - x1, y2 - y1])
         if self.square:
             sides = np.full(2, sides.max())
         sides = sides * (1 + 2 * self.margin)
-        centre = np.array([x1 + x2, y1 + y2]) / 2
+        centre = np.array([x1 + x2, y1 + y2]) / 2 + np.array(self.shift) * sides
         if self.jitter:
             shift = np.random.uniform(-self.jitter, self.jitter, 2)
             scale = np.random.uniform(1 - self.jitter, 1 + self.jitter)
@@ -253,7 +246,25 @@ class CropFaceBox(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(margin={self.margin:g}, size={self.size}, '
-            f'jitter={self.jitter:g}, square={self.square})'
+            f'jitter={self.jitter:g}, square={self.square}, shift={self.shift})'
+        )
+
+
+def _check_box(data_info: dict[str, Any], size: tuple[int, int] | None) -> None:
+    """Refuse a sample without a box in its image, whose width and height may be unknown."""
+    if data_info.get('face_box') is None:
+        raise ValueError("the sample has no 'face_box', which CropFaceBox needs")
+    box = [float(number) for number in data_info['face_box']]
+    if len(box) != 4 or not all(map(math.isfinite, box)):
+        raise ValueError(f'the face box must be (x1, y1, x2, y2), finite, got {_text(box)}')
+    x1, y1, x2, y2 = box
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f'the face box {_text(box)} (x1, y1, x2, y2) has no area')
+    width, height = size or (math.inf, math.inf)
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        extent = f' {data_info.get("img_path", "")} of {width}x{height} pixels' if size else ''
+        raise ValueError(
+            f'the face box {_text(box)} (x1, y1, x2, y2) lies outside the image{extent}'
         )
 
 

@@ -1,5 +1,8 @@
 """Running cells: the tools are replaced by small scripts, so that no training is needed."""
 
+import fcntl
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -128,12 +131,20 @@ def test_cells_run_once_and_their_records_say_what_was_run(tmp_path, faces, tool
         assert record['peak_memory_mb'] > 1
         assert record['cpu_seconds'] > 0
         assert not record['resumed']
-        table = (tmp_path / 'work' / record['samples']['file']).read_text().splitlines()
+        file = tmp_path / 'work' / record['samples']['file']
+        table = gzip.decompress(file.read_bytes()).decode().splitlines()
+        assert table[0] == 'id,group,error,decade,pit'
         # The truth 20 is the middle label of three: half of it and all below, 0.25 + 0.5 / 2.
-        assert table[:2] == ['sample,subject,truth,prediction,pit', '0.jpg,,20,22.5,0.5000']
+        name = hashlib.sha256(b'0.jpg').hexdigest()[:10]
+        assert f'{name},,2.5,20,0.5000' in table
         assert cell.config.method == Config.fromfile(cell.folder / 'config.py').method
         # Without a selection the test data stay unseen.
         assert (cell.folder / 'starts').read_text().split().count('--no-validate') == 1
+
+    # Nothing of this machine is in what others get to see.
+    text = (tmp_path / 'work' / 'records.jsonl').read_text()
+    assert str(tmp_path) not in text
+    assert records[0]['config']['resolved']['test_dataloader']['dataset']['data_root'] == 'faces'
 
     assert '3 cells, 3 done' in run(cells_of(tmp_path, faces, tools), tmp_path)[1]
     assert len((cells[0].folder / 'starts').read_text().splitlines()) == 1
@@ -206,6 +217,16 @@ t.run_cells(cells, Path({str(work)!r}), 1)
     (work / 'behave').unlink()
     assert not run([cell], tmp_path)[0]
     assert cell.record['resumed']
+
+
+def test_a_cell_that_an_orphan_still_runs_is_left_alone(tmp_path, faces, tools):
+    (cell,) = cells_of(tmp_path, faces, tools, ('a',))
+    cell.folder.mkdir(parents=True)
+    with open(cell.folder / '.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        failed, _ = run([cell], tmp_path)
+    assert 'an earlier benchmark still runs in' in failed['a, seed 0']
+    assert not run([cell], tmp_path)[0]
 
 
 def test_overlapping_data_are_refused(tmp_path, faces, tools):

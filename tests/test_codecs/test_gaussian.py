@@ -162,3 +162,54 @@ def test_equality_and_registry():
     assert codec == GaussianLabelCodec(sigma=3.0) != GaussianLabelCodec(sigma=2.0)
     assert codec == build_codec(config) == build_codec(codec)
     assert eval(repr(codec)) == codec
+
+
+@pytest.mark.parametrize('step', [0.1, 1 / 12, 1 / 3])
+def test_midway_and_the_ends_with_steps_that_are_no_binary_fractions(step):
+    codec = GaussianLabelCodec(start=0, stop=60 * step, step=step, sigma=step)
+    for k in range(60):
+        dist = codec.encode((k + 0.5) * step, sigma=1e-9 * step)
+        assert (dist[k], dist[k + 1]) == (0.5, 0.5), k
+        assert codec.encode(k * step, sigma=1e-9 * step)[k] == 1
+    for end in (-step / 2, 60 * step + step / 2):
+        codec.check_annotation({'gt_value': end})
+        assert codec.encode(end).sum() == pytest.approx(1)
+        assert codec.encode(torch.tensor([end])).shape == (1, 61)
+    for beyond in (-step / 2 - 1e-6, 60 * step + step / 2 + 1e-6):
+        with pytest.raises(ValueError, match='lies outside the label set'):
+            codec.encode(beyond)
+
+
+def test_the_number_just_beyond_an_end_is_written_out():
+    with pytest.raises(ValueError, match=r'value 85\.5000001 lies outside'):
+        GaussianLabelCodec().encode(85.5000001)
+
+
+def test_python_numbers_are_not_rounded_before_they_are_encoded():
+    codec = GaussianLabelCodec(sigma=0.02, step=0.01)
+    exact = codec.encode(np.float64(84.123))
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(codec.encode(84.123), exact.float(), rtol=0, atol=0)
+
+
+def test_one_sigma_per_value():
+    codec = GaussianLabelCodec()
+    rows = codec.encode([30.0, 40.0], sigma=np.array([2.0, 3.0]))
+    torch.testing.assert_close(rows[1], codec.encode(40.0, sigma=3.0).double(), rtol=0, atol=1e-7)
+    with pytest.raises(ValueError, match='sigma must be one number or have the shape of value'):
+        codec.encode([30.0, 40.0], sigma=[2, 3, 4])
+
+
+@pytest.mark.parametrize('value', [None, 'old', [1, 'a'], np.array(['a'])])
+def test_what_is_no_number_is_named(value):
+    with pytest.raises(TypeError, match='value must be real numbers'):
+        GaussianLabelCodec().encode(value)
+
+
+def test_decode_takes_arrays_and_lists():
+    codec = GaussianLabelCodec()
+    dist = codec.encode([24.7, 60.0])
+    for given in (dist.numpy(), dist.tolist()):
+        torch.testing.assert_close(codec.decode(given), codec.decode(dist))
+        torch.testing.assert_close(codec.std(given), codec.std(dist))
+        torch.testing.assert_close(codec.interval(given), codec.interval(dist))

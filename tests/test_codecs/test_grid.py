@@ -268,6 +268,9 @@ def test_annotations():
         ({'axes': {'pitch': (10, 0, 1)}}, 'stop must be greater than start'),
         ({'axes': {'pitch': (0, 10, 3)}}, 'multiple of step'),
         ({'axes': {'pitch': (0, 10)}}, 'three finite numbers'),
+        ({'axes': {'pitch': 10}}, 'three finite numbers'),
+        ({'axes': {'pitch': (0, 'ten', 1)}}, 'three finite numbers'),
+        ({'axes': 2}, 'distinct names'),
         ({'axes': {'pitch': (0, 10, 1)}, 'labels': 'bjut3d'}, 'labels must be None'),
         ({'axes': ('yaw', 'yaw')}, 'distinct names'),
         (
@@ -316,6 +319,11 @@ def test_bad_arguments_are_named():
         codec.encode([0.0, 0.0], 'wide')
     with pytest.raises(ValueError, match=r'sigma must be a number, one per axis \(N, 2\)'):
         codec.encode(torch.zeros(4, 2), torch.ones(4, 3))
+    for sigma, shape in ((torch.ones(3), (4, 2)), (torch.ones(3, 2), (4, 2)), ([1.0] * 3, (1, 2))):
+        with pytest.raises(ValueError, match='one for all values or one for each, got shape'):
+            codec.encode(torch.zeros(shape), sigma)
+    with pytest.raises(TypeError, match='labels must be a list of points, pitch, yaw'):
+        GridLabelCodec(labels=[5, 6], sigma=1.0)
     with pytest.raises(ValueError, match='has 5 entries in its last dimension'):
         codec.decode(torch.ones(2, 5))
     with pytest.raises(ValueError, match='unknown decoding rule'):
@@ -356,3 +364,29 @@ def test_the_axes_of_a_grid_are_encoded_apart(monkeypatch):
     monkeypatch.setattr(grid, 'label_distribution', record)
     assert codec.encode(torch.zeros(256, 2)).shape == (256, 3721)
     assert widths == [61, 61]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(labels='pointing04'),
+        dict(
+            axes=dict(roll=(-30, 30, 10), pitch=(-40, 20, 10), yaw=(-180, 170, 10)), periodic='yaw'
+        ),
+    ],
+)
+def test_the_mirror_image_of_a_distribution_is_that_of_the_negated_yaw_and_roll(options):
+    codec = GridLabelCodec(sigma=12.0, **options)
+    signs = torch.tensor([1.0 if axis == 'pitch' else -1.0 for axis in codec.axes])
+    values = torch.tensor([[11.0, 3.0, -176.0], [-17.0, -30.0, 41.0]])[:, -len(codec.axes) :]
+    if options.get('labels'):
+        values = torch.tensor([[20.0, 40.0], [-60.0, -90.0]])
+    dist = codec.encode(values)
+    torch.testing.assert_close(codec.mirror(dist), codec.encode(values * signs))
+    assert torch.equal(codec.mirror(codec.mirror(dist)), dist)
+
+
+def test_labels_without_their_mirror_images_are_named():
+    codec = GridLabelCodec(dict(yaw=(-90, 60, 30)), sigma=5.0)
+    with pytest.raises(ValueError, match=r'mirror image \[90.0\] of a label is no label'):
+        codec.mirror(codec.encode([0.0]))

@@ -165,3 +165,10 @@ def test_bad_files(root):
         part = {'part': 'train'} if name.endswith('yaml') else {}
         with pytest.raises(ValueError, match=message):
             load(root, name, **part)
+
+
+@pytest.mark.parametrize('change', [{'img_path': 3}, {'folder': [0]}])
+def test_entries_of_another_type_are_named(root, change):
+    (root / 'one.json').write_text(json.dumps([entry(0), entry(1, **change)]))
+    with pytest.raises(ValueError, match=r'one\.json:2: img_path must be a text'):
+        AgeBenchmark('one.json', data_root=str(root))

@@ -138,7 +138,7 @@ def test_where_comes_before_image_checks_and_indices(make):
         ('file,age\n', {}, 'has a header but no rows'),
         ('file,years\na.jpg,1\n', {}, "has no column 'age' or 'mean'; it has: file, years"),
         ('name,age\na.jpg,1\n', {}, "has no column 'file'; it has: name, age"),
-        ('file,age,age\na.jpg,1,1\n', {}, 'a column name is repeated'),
+        ('file,age,age\na.jpg,1,1\n', {}, "the column 'age' occurs more than once"),
         (
             'file,age,mean\na.jpg,1,2\n',
             {},
@@ -292,3 +292,17 @@ def test_import_needs_neither_toolbox():
     )
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     subprocess.run([sys.executable, '-c', code], check=True, env=environment)
+
+
+@pytest.mark.parametrize('mark', [';', '\t'])
+@pytest.mark.parametrize('start', ['', '\ufeff'])
+def test_semicolons_and_tabs_separate_where_the_header_has_no_comma(make, mark, start):
+    dataset = make(start + 'file,age,sigma\na.jpg,24.5,2\nb.jpg,31,3\n'.replace(',', mark))
+    assert [dataset.get_data_info(k)['gt_value'] for k in (0, 1)] == [24.5, 31.0]
+
+
+def test_paths_written_on_windows(make, write_images):
+    write_images('deep/e.jpg')
+    dataset = make('file,age\ndeep\\e.jpg,30\n')
+    assert dataset.get_data_info(0)['img_path'].endswith('images/deep/e.jpg')
+    assert make('file,age\ndeep/e.jpg,30\n').split_hash == dataset.split_hash

@@ -106,3 +106,11 @@ def test_bad_files(root):
         IMDBWiki('less.mat', **common)
     with pytest.raises(ValueError, match='min_age must not exceed max_age, got 9 and 3'):
         IMDBWiki('imdb.mat', min_age=9, max_age=3, **common)
+
+
+@pytest.mark.parametrize('part', [0.0, 0.3, 0.9])
+def test_a_damaged_file_is_named(root, part):
+    content = (root / 'imdb.mat').read_bytes()
+    (root / 'imdb.mat').write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(ValueError, match=r'imdb\.mat is not a readable \.mat file'):
+        IMDBWiki('imdb.mat', data_root=str(root), data_prefix='imdb_crop')

@@ -98,3 +98,15 @@ def test_errors(dist):
     for level in (0, 1, math.nan):
         with pytest.raises(ValueError, match='must lie in'):
             interval(dist, LABELS, level)
+
+
+@pytest.mark.parametrize(('dtype', 'within'), [(torch.float16, 0.01), (torch.bfloat16, 0.04)])
+def test_quantiles_in_low_precision_are_off_by_its_rounding_only(dtype, within):
+    labels = torch.arange(1, 86)
+    weight = torch.exp(-((labels - 40.3) ** 2) / 200.0).double()
+    exact = weight / weight.sum()
+    cdf = exact.cumsum(0)
+    for q in (0.05, 0.25, 0.5, 0.95):
+        found = int(quantile(exact.to(dtype), labels, q))
+        assert cdf[found - 1] >= q * (1 - within)
+        assert cdf[found - 2] < q * (1 + within)

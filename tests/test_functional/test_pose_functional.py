@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 from dldl_mm.functional import (
     facing_from_rotation,
     geodesic_angle,
+    mirror_pose,
     point_distribution,
     pose_error,
     pose_from_rotation,
@@ -162,3 +163,13 @@ def test_extreme_ratios_of_deviations_stay_finite():
     expected = torch.zeros(3, 3)
     expected[1] = 1 / 3
     torch.testing.assert_close(dist, expected.flatten(), atol=1e-5, rtol=0)
+
+
+def test_the_mirrored_pose_is_that_of_the_mirrored_rotation():
+    pose = torch.tensor([[10.0, 40.0, -25.0], [-60.0, 80.0, 5.0]], dtype=torch.float64)
+    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+    expected = mirror @ rotation_from_pose(pose) @ mirror
+    torch.testing.assert_close(
+        rotation_from_pose(mirror_pose(pose, ('pitch', 'yaw', 'roll'))), expected
+    )
+    assert mirror_pose(pose[:, [1, 0]], ('yaw', 'pitch')).tolist() == [[-40, 10], [-80, -60]]

@@ -1,14 +1,16 @@
 from types import SimpleNamespace
 
 import pytest
+from mmcv.transforms import RandomFlip
+from mmengine.runner import IterBasedTrainLoop, Runner
 from PIL import Image
 
-from dldl_mm.codecs import GaussianLabelCodec
+from dldl_mm.codecs import GaussianLabelCodec, GridLabelCodec
 from dldl_mm.datasets import AgeDataset
 from dldl_mm.hooks import CodecCheckHook, check_same_codec
 from dldl_mm.losses import ExpectationLoss
 from dldl_mm.metrics import AgeMetric
-from dldl_mm.transforms import EncodeLabelDistribution
+from dldl_mm.transforms import EncodeLabelDistribution, FlipHeadPose
 
 
 def dataset(codec):
@@ -98,6 +100,36 @@ def test_rows_are_checked_with_the_shared_codec(tmp_path):
         CodecCheckHook().before_run(runner(GaussianLabelCodec(), data))
 
 
+@pytest.mark.parametrize('persistent', [False, True])
+def test_workers_of_a_loop_over_iterations_get_the_shared_codec(tmp_path, persistent):
+    (tmp_path / 'train.csv').write_text('file,age\na.png,20\n')
+    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+    pipeline = [dict(type='EncodeLabelDistribution')]
+    data = AgeDataset('train.csv', data_root=str(tmp_path), pipeline=pipeline)
+    made = runner(GaussianLabelCodec(), data)
+    loader = dict(
+        dataset=data,
+        sampler=dict(type='InfiniteSampler'),
+        batch_size=1,
+        num_workers=1,
+        persistent_workers=persistent,
+        collate_fn=dict(type='pseudo_collate'),
+    )
+    made.visualizer, made.seed, made._randomness_cfg = SimpleNamespace(), 0, {}
+    made.build_dataloader, made._train_dataloader = Runner.build_dataloader, loader
+    made._train_loop = IterBasedTrainLoop(made, loader, max_iters=9)
+    CodecCheckHook().before_run(made)
+    for _ in range(9):  # more than workers fetch ahead
+        scores = next(made._train_loop.dataloader_iterator)['gt_score']
+        assert scores[0].argmax() == 19  # the age of 20, labels from 1
+
+    made._train_dataloader = made._train_loop.dataloader
+    made._train_loop = IterBasedTrainLoop(made, made._train_dataloader, max_iters=9)
+    made._train_dataloader.dataset.pipeline.transforms[0].codec = None
+    with pytest.raises(ValueError, match='workers of the data loader have started'):
+        CodecCheckHook().before_run(made)
+
+
 def test_a_loss_on_the_value_refuses_mixup():
     codec = GaussianLabelCodec()
     made = runner(codec, dataset(codec), data_preprocessor=SimpleNamespace(batch_augments='Mixup'))
@@ -105,6 +137,26 @@ def test_a_loss_on_the_value_refuses_mixup():
     made.model.head.loss_module = [ExpectationLoss()]
     with pytest.raises(ValueError, match='ExpectationLoss reads the true value'):
         CodecCheckHook().before_run(made)
+
+
+def test_flips_of_images_whose_pose_stays_are_refused():
+    def order(codec, *names):
+        transforms = dict(
+            flip=RandomFlip(0.5), pose=FlipHeadPose(), encode=EncodeLabelDistribution(codec)
+        )
+        pipeline = SimpleNamespace(transforms=[transforms[name] for name in names])
+        CodecCheckHook().before_run(runner(codec, SimpleNamespace(pipeline=pipeline)))
+
+    pose = GridLabelCodec(labels='pointing04', sigma=10.0)
+    order(pose, 'encode')
+    order(pose, 'flip', 'pose', 'encode')
+    order(GaussianLabelCodec(), 'flip', 'encode')
+    order(GridLabelCodec(dict(pitch=(-90, 90, 10)), sigma=10.0), 'encode', 'flip')
+    for names in (['flip', 'encode'], ['encode', 'flip'], ['pose', 'flip', 'encode']):
+        with pytest.raises(ValueError, match='RandomFlip, FlipHeadPose, EncodeLabelDistribution'):
+            order(pose, *names)
+    with pytest.raises(ValueError, match='RandomFlip mirrors images'):
+        order(pose, 'flip', 'encode', 'pose')
 
 
 def test_codecs_of_different_types():

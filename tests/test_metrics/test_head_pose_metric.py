@@ -5,7 +5,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
 from scipy.spatial.transform import Rotation
 
-from dldl_mm.codecs import GridLabelCodec
+from dldl_mm.codecs import GaussianLabelCodec, GridLabelCodec
 from dldl_mm.metrics import HeadPoseMetric
 
 THREE = ('pitch', 'yaw', 'roll')
@@ -127,6 +127,19 @@ def test_further_decoding_rules():
         (
             {'axes': THREE, 'codec': GridLabelCodec(labels='bjut3d', sigma=5.0)},
             'differ from those of the codec',
+        ),
+        ({'codec': GaussianLabelCodec()}, 'differ from those of the codec, None'),
+        (
+            {'codec': GridLabelCodec(labels='bjut3d', sigma=5.0), 'decode': ['median', 'mean']},
+            "unknown decoding rule 'mean'",
+        ),
+        (
+            {
+                'axes': ('yaw',),
+                'codec': GridLabelCodec({'yaw': (-180, 170, 10)}, sigma=5.0, periodic='yaw'),
+                'decode': 'median',
+            },
+            'no meaning on the periodic axis',
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """A suite from its file to the table; running a cell is tested in tests/test_benchmark."""
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dldl_mm.benchmark import read_suite
-from dldl_mm.benchmark.records import FORMAT, write_text
+from dldl_mm.benchmark.records import FORMAT, write_bytes, write_text
 
 ROOT = Path(__file__).parents[2]
 SUITES = sorted((ROOT / 'configs' / 'benchmarks').glob('*.py'))
@@ -41,7 +42,7 @@ def started(monkeypatch):
         if cell.labels['method'] == 'broken':
             raise RuntimeError('no power')
         error = 2 if cell.labels['method'] == 'first' else 1
-        text = f'sample,subject,truth,prediction,pit\na,,20,{20 + error},\nb,,30,{30 - error},\n'
+        content = gzip.compress(f'id,group,error,decade\na,,{error},20\nb,,{-error},30\n'.encode())
         record = dict(
             cell.labels,
             format=FORMAT,
@@ -53,15 +54,15 @@ def started(monkeypatch):
             metrics={'age/mae': error},
             seconds=1.0,
             samples=dict(
-                file=f'samples/{cell.folder.name}.csv',
-                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                file=f'samples/{cell.folder.name}.csv.gz',
+                sha256=hashlib.sha256(content).hexdigest(),
             ),
             versions={},
             code='',
             commit=None,
             device='',
         )
-        write_text(cell.folder / 'samples.csv', text)
+        write_bytes(cell.folder / 'samples.csv.gz', content)
         write_text(cell.folder / 'record.json', json.dumps(record, default=str))
         return record
 
@@ -104,7 +105,7 @@ def test_every_method_size_and_seed_is_run_once(run_tool, faces, started):
         assert cell.config.randomness.seed == cell.labels['seed']
         assert cell.config.train_cfg == dict(type='IterBasedTrainLoop', max_iters=3)
         assert cell.config.optim_wrapper.optimizer.lr == 0.5
-    assert '| second | 2 | none | 2 | 1.000 ± 0.000 | -1.000 [-1.000, -1.000] |' in done.out
+    assert '| second | 2 | none | 2 | **1.00 ± 0.00** | −1.00 [−1.00, −1.00] |' in done.out
     assert '8 of 8 cells' in done.out
     started.clear()
     assert (
@@ -122,7 +123,7 @@ def test_some_methods_and_a_failing_one(run_tool, faces, started):
     done = benchmark(run_tool, suite, faces)
     assert done.code == 1
     assert 'error: broken, seed 0: no power' in done.err
-    assert '| first | none | 1 | 2.000 |' in done.out
+    assert '| first | none | 1 | 2.00 |' in done.out
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_some_methods_and_a_failing_one(run_tool, faces, started):
         (dict(seeds=[1, 1]), 'seeds names a value twice: [1, 1]'),
         (dict(sizes=[0]), 'sizes must be positive numbers of samples, got [0]'),
         (dict(sizes=[7]), 'subset: size must be 1 to 6 samples, got 7'),
+        (dict(baseline='third'), "there is no method 'third'; there are first, second"),
         (dict(seed=[1]), 'unknown seed; a suite may have name, methods, options, seeds'),
         (dict(folds=dict(column='fold')), "6 of 6 samples have no 'fold'"),
         (

@@ -3,6 +3,9 @@ import json
 import math
 import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -67,6 +70,10 @@ def test_train_resume_test_and_browse(run_tool, tmp_path):
     done = run_tool('test', AGE, work / 'epoch_2.pth', '--out', 'x.pkl')
     assert (done.code, 'expected a file ending in .jsonl or .json' in done.err) == (2, True)
 
+    wider = [*SMALL, 'model.backbone.base_channels=16', 'model.head.in_channels=128']
+    done = run_tool('test', AGE, work / 'epoch_2.pth', '--work-dir', work, '--cfg-options', *wider)
+    assert (done.code, 'the checkpoint is of another model' in done.err) == (2, True), done.err
+
     face = tmp_path / 'face.png'
     cv2.imwrite(str(face), np.full((70, 60, 3), 90, np.uint8))
     out = tmp_path / 'face.jsonl'
@@ -75,7 +82,8 @@ def test_train_resume_test_and_browse(run_tool, tmp_path):
     row = json.loads(out.read_text())
     assert math.isclose(np.dot(row['pred_score'], labels), row['pred_value'], rel_tol=1e-4)
     assert f'face.png {row["pred_value"]:.1f} ± {row["pred_std"]:.1f} (90 %' in done.out
-    done = run_tool('infer', AGE, work / 'epoch_2.pth', tmp_path / 'no.png')
+    missing = tmp_path / 'no.png'
+    done = run_tool('infer', AGE, work / 'epoch_2.pth', missing, '--cfg-options', *TINY)
     assert (done.code, 'there is no image' in done.err) == (2, True), done.err
 
     changed = [*SMALL, 'model.head.codec.stop=90']
@@ -160,6 +168,11 @@ MISTAKES = {
     'no image': (lambda root: (root / '3.jpg').unlink(), '3.jpg'),
     'empty image': (lambda root: (root / '3.jpg').write_bytes(b''), '3.jpg'),
     'truncated image': (truncate, '3.jpg'),
+    'web page': (lambda root: (root / '3.jpg').write_bytes(b'<html>\xff\xd9'), '3.jpg'),
+    'folder for a csv': (
+        lambda root: ((root / 'train.csv').unlink(), (root / 'train.csv').mkdir()),
+        'train.csv is a folder',
+    ),
 }
 
 
@@ -189,6 +202,12 @@ def test_mistakes_in_the_data_end_before_training(name, run_tool, faces, tmp_pat
         (['model.head.codec.shape=cauchy'], "unknown shape 'cauchy'"),
         (['model.head.codec.sigm=3'], "unexpected keyword argument 'sigm'"),
         (['train_dataloader.dataset.on_bad_image=guess'], 'on_bad_image'),
+        (['train_dataloader.dataset.min_sigma=abc'], "min_sigma must be positive, got 'abc'"),
+        (['model.head.losses.0.loss_weight=abc'], "loss_weight must be a number, got 'abc'"),
+        (['val_evaluator.decode=mode'], "AgeMetric: unknown decoding rule 'mode'"),
+        (['val_evaluator.cs=abc'], "cs must be thresholds of at least 0 years, got 'abc'"),
+        (['trian_cfg.max_epochs=3'], 'no setting of a runner; did you mean train_cfg?'),
+        (['max_epochs=3'], 'Variables of a config file are copied to where they are used'),
     ],
 )
 def test_mistakes_in_the_config_end_before_training(options, message, run_tool, faces, tmp_path):
@@ -225,7 +244,7 @@ def test_missing_files_of_the_command_line(run_tool, tmp_path):
     done = run_tool('train', CSV, '--data-root', tmp_path / 'none')
     assert (done.code, 'there is no folder' in done.err) == (2, True)
     done = run_tool('train', AGE, '--resume', tmp_path / 'none.pth', '--work-dir', tmp_path)
-    assert (done.code, '--resume: there is no checkpoint' in done.err) == (2, True)
+    assert (done.code, 'there is no checkpoint' in done.err) == (2, True)
     done = run_tool('test', AGE, tmp_path / 'none.pth')
     assert (done.code, 'there is no checkpoint' in done.err) == (2, True)
 
@@ -242,11 +261,23 @@ def test_foreign_and_damaged_checkpoints_are_refused(run_tool, tmp_path):
     )
     assert done.code == 2
     assert 'names the global posix.system' in done.err
-    (tmp_path / 'text.pth').write_text('not a checkpoint')
-    done = run_tool(
-        'test', AGE, tmp_path / 'text.pth', '--work-dir', tmp_path, '--cfg-options', *SMALL
-    )
-    assert done.code == 2
+    torch.save(dict(state_dict={'x': torch.zeros(1000)}), tmp_path / 'other.pth')
+    whole = (tmp_path / 'other.pth').read_bytes()
+    for name, content, message in (
+        ('text', b'not a checkpoint', 'text.pth is damaged or not a checkpoint'),
+        ('empty', b'', 'empty.pth is damaged or not a checkpoint'),
+        ('cut', whole[: len(whole) // 2], 'cut.pth is damaged or not a checkpoint'),
+        ('other', whole, 'is of another model: it lacks'),
+    ):
+        path = tmp_path / f'{name}.pth'
+        path.write_bytes(content)
+        for tool, *given in (
+            ('test', path, '--work-dir', tmp_path),
+            ('train', '--resume', path, '--work-dir', tmp_path),
+            ('infer', path, tmp_path),
+        ):
+            done = run_tool(tool, AGE, *given, '--cfg-options', *SMALL)
+            assert (done.code, message in done.err) == (2, True), (tool, name, done.err)
 
 
 def test_a_checkpoint_of_another_label_set(run_tool, faces, tmp_path):
@@ -255,3 +286,113 @@ def test_a_checkpoint_of_another_label_set(run_tool, faces, tmp_path):
     done = run_tool('test', AGE, work / 'epoch_1.pth', '--work-dir', work, '--cfg-options', *SMALL)
     assert done.code == 2
     assert 'was trained with the label set (1) to (116) of 116 labels' in done.err
+
+
+def test_views_of_each_image_are_averaged(run_tool, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(f'{i}.png', 10 * i, 5 - 10 * i) for i in range(6)]
+    for name in ('plain', 'mirrored'):
+        folder = tmp_path / name
+        (folder / 'images').mkdir(parents=True)
+        for split in ('train', 'val'):
+            write_rows(folder / f'{split}.csv', rows, ('file', 'pitch', 'yaw'))
+    for file, *_ in rows:
+        image = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / 'plain' / 'images' / file), image)
+        cv2.imwrite(str(tmp_path / 'mirrored' / 'images' / file), image[:, ::-1])
+    config = tmp_path / 'pose.py'
+    config.write_text(
+        f"""
+_base_ = ['{ROOT / 'configs' / 'pose' / 'resnet18_dldl_csv.py'}']
+tta_model = dict(type='AveragingTTA')
+flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
+views = [flips, [dict(type='FlipHeadPose')], [_base_.pack]]
+tta_pipeline = [*_base_.test_pipeline[:-2], dict(type='TestTimeAug', transforms=views)]
+"""
+    )
+    work = tmp_path / 'work'
+    data = ('--data-root', tmp_path / 'plain', '--work-dir', work)
+    options = ('--cfg-options', *TINY, 'train_cfg.max_epochs=1', 'param_scheduler.total_steps=1')
+    # Without a GPU mixed precision is bfloat16.
+    done = run_tool('train', config, '--amp', '--no-validate', *data, *options)
+    assert done.code == 0, done.err
+    predicted = {}
+    for name, root, extra in (
+        *(('plain', 'plain', []), ('mirrored', 'mirrored', []), ('views', 'plain', ['--tta'])),
+    ):
+        out = tmp_path / f'{name}.jsonl'
+        data = ('--data-root', tmp_path / root, '--work-dir', work, '--out', out)
+        done = run_tool('test', config, work / 'epoch_1.pth', *extra, *data, *options)
+        assert done.code == 0, done.err
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        predicted[name] = np.array([line['pred_value'] for line in lines])
+        assert [line['gt_value'] for line in lines] == [[float(p), float(y)] for _, p, y in rows]
+    back = predicted['mirrored'] * [1, -1]
+    assert np.abs(predicted['plain'] - back).max() > 0.01
+    np.testing.assert_allclose(predicted['views'], (predicted['plain'] + back) / 2, atol=2e-3)
+
+    plain = ROOT / 'configs' / 'pose' / 'resnet18_dldl_csv.py'
+    done = run_tool('test', plain, work / 'epoch_1.pth', '--tta')
+    assert (done.code, 'has no tta_model or no tta_pipeline' in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('model = dict(', 'bad.py: SyntaxError'),
+        ('model = dict(depth=deep)', "bad.py: NameError: name 'deep' is not defined"),
+        ('lr = 1 / 0', 'bad.py: ZeroDivisionError: division by zero'),
+        ("_base_ = 'none.py'", 'none.py'),
+        ('lr = 1', 'bad.py has no model'),
+    ],
+)
+def test_mistakes_in_a_config_file_name_it(text, message, run_tool, tmp_path):
+    (tmp_path / 'bad.py').write_text(text)
+    done = run_tool('train', tmp_path / 'bad.py', '--work-dir', tmp_path)
+    assert (done.code, message in done.err) == (2, True), done.err
+
+
+def test_mistakes_on_the_command_line(run_tool, tmp_path, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    (tmp_path / 'file').touch()
+    for arguments, message in (
+        (('--work-dir', tmp_path / 'file'), '--work-dir: cannot make the folder'),
+        (('--cfg-options', 'abc'), "--cfg-options: expected KEY=VALUE, got 'abc'"),
+        (('--launcher', 'pytorch', '--work-dir', tmp_path), 'start the tool by torchrun'),
+    ):
+        done = run_tool('train', AGE, *arguments)
+        assert (done.code, message in done.err) == (2, True), done.err
+
+
+def test_two_processes_on_a_cpu_measure_what_one_does(run_tool, tmp_path):
+    options = ['--cfg-options', *SMALL, 'test_dataloader.batch_size=3']
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    env = {
+        **os.environ,
+        'PATH': path,
+        'PORT': str(port),
+        'CUDA_VISIBLE_DEVICES': '',
+        'OMP_NUM_THREADS': '1',
+    }
+    for tool, *given in (
+        ('train', AGE, 2, '--work-dir', tmp_path),
+        ('test', AGE, tmp_path / 'epoch_1.pth', 2, '--work-dir', tmp_path / 'both'),
+    ):
+        if tool == 'test':
+            given += ['--out', tmp_path / 'two.json', tmp_path / 'two.jsonl']
+        script = ROOT / 'tools' / f'dist_{tool}.sh'
+        command = [*map(str, ['bash', script, *given, *options])]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    one = ['--out', tmp_path / 'one.json', tmp_path / 'one.jsonl']
+    done = run_tool(
+        'test', AGE, tmp_path / 'epoch_1.pth', '--work-dir', tmp_path / 'alone', *one, *options
+    )
+    assert done.code == 0, done.err
+    two, one = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('two', 'one'))
+    assert two == pytest.approx(one, rel=1e-5)
+    lines = (tmp_path / 'two.jsonl').read_text().splitlines()
+    assert [json.loads(line)['sample_idx'] for line in lines] == list(range(10))

@@ -76,7 +76,12 @@ def test_wrong_orders_of_flips_are_refused():
     encode = EncodeLabelDistribution(
         GridLabelCodec({'pitch': (-40, 40, 10), 'yaw': (-40, 40, 10)}, sigma=10.0)
     )
-    encoded = encode(flipped(gt_value=np.array([10.0, 20.0])))
+    two = np.array([10.0, 20.0])
+    encode(sample(gt_value=two, flip=False))
+    with pytest.raises(ValueError, match='flipped but its yaw and roll were not negated'):
+        encode(flipped(gt_value=two))
+    encoded = encode(FlipHeadPose()(flipped(gt_value=two)))
+    del encoded['pose_flipped']
     with pytest.raises(ValueError, match='before EncodeLabelDistribution'):
         FlipHeadPose()(encoded)
     with pytest.raises(ValueError, match=r"direction='horizontal' .* got 'vertical'"):
@@ -229,10 +234,16 @@ def test_unusable_boxes_are_named(fields, message):
         CropFaceBox()(sample(**fields))
 
 
-def test_boxes_are_checked_before_training():
+def test_boxes_are_checked_before_training(tmp_path):
     CropFaceBox().check_annotation({'face_box': (0, 0, 10, 10)})
     with pytest.raises(ValueError, match='no area'):
         CropFaceBox().check_annotation({'face_box': (0, 0, 0, 10)})
+    path = str(tmp_path / 'a.png')
+    cv2.imwrite(path, np.zeros((20, 30, 3), np.uint8))
+    CropFaceBox().check_annotation({'face_box': (29, 19, 40, 40), 'img_path': path})
+    for box in ((30, 0, 40, 10), (0, 20, 10, 30)):
+        with pytest.raises(ValueError, match=r'outside the image .*a.png of 30x20 pixels'):
+            CropFaceBox().check_annotation({'face_box': box, 'img_path': path})
 
 
 def test_they_are_registered():

@@ -1,17 +1,8 @@
-# ResNet-18 without its last stage and with half the channels, for heads of 64 px. The 4x4 map is not
-# averaged but flattened: where something is in the crop tells the pose.
+# A plain network for heads of 64 px. The 4x4 map is not averaged but flattened: where something is in
+# the crop tells the pose.
 model = dict(
     type='ImageClassifier',
-    backbone=dict(
-        type='ResNet',
-        depth=18,
-        stem_channels=32,
-        base_channels=32,
-        num_stages=3,
-        strides=(1, 2, 2),
-        dilations=(1, 1, 1),
-        out_indices=(2,),
-    ),
+    backbone=dict(type='PlainConvNet', channels=(16, 32, 64, 128)),
     neck=dict(
         type='LinearNeck', in_channels=128 * 4 * 4, out_channels=256, act_cfg=dict(type='ReLU')
     ),

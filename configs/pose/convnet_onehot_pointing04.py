@@ -1,5 +1,5 @@
 # Classification into the 93 poses by the cross-entropy: the same without label ambiguity.
-_base_ = ['resnet18_dldl_pointing04.py']
+_base_ = ['convnet_dldl_pointing04.py']
 
 codec = dict(_base_.codec, shape='one_hot')
 encode = dict(type='EncodeLabelDistribution', codec=codec)

@@ -1,5 +1,5 @@
 # Direct regression of pitch and yaw, L1 on the angles scaled to [-1, 1].
-_base_ = ['resnet18_dldl_pointing04.py']
+_base_ = ['convnet_dldl_pointing04.py']
 
 model = dict(
     head=dict(

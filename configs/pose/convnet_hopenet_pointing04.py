@@ -1,5 +1,5 @@
 # Hopenet's loss: bins of 3° for each angle, and the squared error of their expectation.
-_base_ = ['resnet18_l1_pointing04.py']
+_base_ = ['convnet_l1_pointing04.py']
 
 model = dict(
     head=dict(
