@@ -237,7 +237,7 @@ def _run_listed(
     """
     num_images, num_classes, height, width = logits.shape
     # Before there is the gradient, because this needs much memory for a while.
-    chunks = mixed.split(max(1 << 16, logits.numel() // 512))
+    chunks = mixed.split(max(1 << 15, logits.numel() // 512))
     parts = [_shares(codes, rows, chunk, num_classes, taps, logits.dtype) for chunk in chunks]
     columns = list(zip(*parts, strict=True))
     del parts
