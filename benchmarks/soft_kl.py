@@ -9,9 +9,10 @@
 Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
 ``dense`` is the soft target built by one-hot, convolution and division, and ``F.kl_div``; ``eager``
 and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a case are timed in turns,
-round after round, each in its second of two steps, and the medians are compared. The peak memory above
-the inputs is measured once per form, on a CPU as the rise of the resident set in a process of its own
-(Linux), on CUDA by torch's allocator; it is given in multiples of the logits, the gradient included.
+round after round, each in its second of two steps, and the medians are compared. The peak memory
+above the inputs is measured once per form, on a CPU as the rise of the resident set in a process of
+its own (Linux), on CUDA by torch's allocator; it is given in multiples of the logits, the gradient
+included.
 
 Whole training steps (``--models``) are those of mmsegmentation's models, with its own cross-entropy
 (``mmseg``) and with ``NeighbourhoodKLLoss`` (``auto``) in all heads: forward, losses, backward and

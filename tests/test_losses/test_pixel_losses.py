@@ -12,7 +12,7 @@ from dldl_mm.losses import NeighbourhoodKLLoss
 from dldl_mm.registry import MODELS
 
 CLASSES = 4
-TYPES = ['PixelLabelSmoothingLoss', 'LabelRelaxationLoss']
+TYPES = ['PixelLabelSmoothingLoss', 'LabelRelaxationLoss', 'PixelFocalLoss']
 
 
 @pytest.fixture
@@ -79,6 +79,23 @@ def test_label_smoothing_by_hand(batch):
     torch.testing.assert_close(
         hard(logits, labels), F.cross_entropy(logits, labels, ignore_index=255)
     )
+
+
+@pytest.mark.parametrize('gamma', [0.0, 0.5, 2.0])
+def test_focal_loss_by_hand(batch, gamma):
+    logits, labels = batch
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    p = p.gather(1, labels.clamp(max=CLASSES - 1)[:, None])[:, 0][labels != 255]
+    expected = -((1 - p) ** gamma * p.log()).mean()
+    loss = MODELS.build(dict(type='PixelFocalLoss', gamma=gamma))
+    torch.testing.assert_close(loss(logits, labels, weight=None, ignore_index=255), expected)
+    # A certain pixel, right or wrong or void.
+    certain = torch.tensor([100.0, 0.0])[None, :, None, None].requires_grad_()
+    for label, value, gradient in [(0, 0, [0, 0]), (1, 100, [1, -1]), (255, 0, [0, 0])]:
+        found = loss(certain, torch.full((1, 1, 1), label))
+        torch.testing.assert_close(found, torch.tensor(float(value)))
+        (found,) = torch.autograd.grad(found, certain)
+        torch.testing.assert_close(found.flatten(), torch.tensor(gradient).float())
 
 
 def test_spatially_varying_label_smoothing_is_a_mixture():

@@ -150,6 +150,24 @@ def test_eager_agrees_over_several_strips(shape, void):
     assert_agrees(torch.randn(shape), labels, void=void)
 
 
+# Labels per pixel have a dense target, patches a list of few labels; logits of 60 have probabilities
+# below the least float32. 151 and 300 classes are bytes and wider numbers, 1000 is not a byte.
+@pytest.mark.parametrize('patch', [1, 9])
+@pytest.mark.parametrize('num_classes', [2, 151, 300])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64, torch.bfloat16])
+def test_eager_agrees_with_lists_and_without(patch, num_classes, dtype):
+    n, h, w = shape = (3, 50, 48)
+    labels = torch.randint(0, num_classes, (n, h // patch + 1, w // patch + 1))
+    labels = labels.repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, :h, :w].clone()
+    labels[torch.rand(shape) < 0.02] = 1000
+    logits = (60 * torch.randn(n, num_classes, h, w)).to(dtype)
+    for void in ('ignore', 'assign'):
+        for reduction in ('mean', 'none'):
+            assert_agrees(logits, labels, void=void, reduction=reduction, ignore_index=1000)
+    weights = dict(weight=torch.rand(shape), class_weight=torch.rand(num_classes))
+    assert_agrees(logits, labels, ignore_index=1000, **weights)
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('reduction', REDUCTIONS)
 def test_half_precision(dtype, reduction):

@@ -237,10 +237,12 @@ def _run_listed(
     """
     num_images, num_classes, height, width = logits.shape
     # Before there is the gradient, because this needs much memory for a while.
-    chunks = mixed.split(max(1 << 15, logits.numel() // 256))
+    chunks = mixed.split(max(1 << 15, logits.numel() // 512))
     parts = [_shares(codes, rows, chunk, num_classes, taps, logits.dtype) for chunk in chunks]
-    pixels, label, share = (torch.cat(found) for found in zip(*parts, strict=True))
+    columns = list(zip(*parts, strict=True))
     del parts
+    # One by one, so that the parts of each make room for the next.
+    pixels, label, share = (torch.cat(columns.pop(0)) for _ in range(3))
     change = coefficient.reshape(-1)[pixels].mul_(share)
     if class_weight is not None:
         change.mul_(class_weight[label])
@@ -258,7 +260,7 @@ def _run_listed(
         values[place], logits, lambda few: torch.unravel_index(place[few], logits.shape)
     )
     ratio = share.log_().sub_(logs).mul_(change)
-    strips = list(_strips(logits, max(4 * logits.numel() // 6, _SMALLEST_BYTES)))
+    strips = list(_strips(logits, max(logits.numel() // 2, _SMALLEST_BYTES)))
     loss = logits.new_zeros(own.shape if per_pixel else len(strips) + 1)
     if per_pixel:
         loss.view(-1).index_add_(0, pixels, ratio)
