@@ -115,7 +115,7 @@ class Face300WLP(AFLW2000):
 def _find_images(root: str) -> list[str]:
     return sorted(
         os.path.join(place, file)
-        for place, _, files in os.walk(root)
+        for place, _, files in os.walk(root, followlinks=True)
         for file in files
         if file.lower().endswith(IMAGE_EXTENSIONS)
     )

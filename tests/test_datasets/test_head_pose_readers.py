@@ -438,3 +438,16 @@ def test_they_are_registered():
         'HeadPoseDataset', 'Pointing04', 'BJUT3D', 'BIWI', 'AFLW', 'AFLW2000', 'Face300WLP',
     ):  # fmt: skip
         assert DATASETS.get(name) is not None
+
+
+def test_folders_may_be_links(tmp_path):
+    write_pointing(tmp_path / 'real')
+    write_mat(tmp_path / 'faces' / 'AFW' / 'AFW_1_0', (0, 10, 0))
+    (tmp_path / 'data').mkdir()
+    for folder in sorted((tmp_path / 'real').iterdir()):
+        (tmp_path / 'data' / folder.name).symlink_to(folder, target_is_directory=True)
+    found, expected = (Pointing04(data_prefix=str(tmp_path / name)) for name in ('data', 'real'))
+    assert found.split_hash == expected.split_hash
+    (tmp_path / 'more').mkdir()
+    (tmp_path / 'more' / 'AFW').symlink_to(tmp_path / 'faces' / 'AFW', target_is_directory=True)
+    assert len(AFLW2000(str(tmp_path / 'more'))) == 1
