@@ -80,7 +80,7 @@ class FileNameDataset(LabelDistributionDataset):
         folder = os.path.basename(os.path.normpath(root))
         names = [
             relative_name(os.path.join(place, file), root)
-            for place, _, files in os.walk(root)
+            for place, _, files in os.walk(root, followlinks=True)
             for file in files
             if file.lower().endswith(IMAGE_EXTENSIONS)
         ]

@@ -11,14 +11,16 @@ from dldl_mm.datasets._tables import parse_number
 from dldl_mm.datasets.head_pose import HeadPoseReader
 from dldl_mm.registry import DATASETS
 
+# Of a face's rectangles the first: with MIN, SQLite takes the other columns from its row.
 _QUERY = """
     SELECT Faces.face_id, FaceImages.filepath,
            FacePose.pitch, FacePose.yaw, FacePose.roll,
-           FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
+           FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h, MIN(FaceRect.rowid)
     FROM Faces
     JOIN FacePose ON FacePose.face_id = Faces.face_id
     JOIN FaceImages ON FaceImages.file_id = Faces.file_id
     LEFT JOIN FaceRect ON FaceRect.face_id = Faces.face_id
+    GROUP BY Faces.face_id
     ORDER BY Faces.face_id
 """
 
@@ -60,7 +62,7 @@ class AFLW(HeadPoseReader):
         return [self._parse_row(row, f'{name}:{row[0]}') for row in rows]
 
     def _parse_row(self, row: tuple[Any, ...], source: str) -> dict[str, Any]:
-        face, path, pitch, yaw, roll, x, y, width, height = row
+        face, path, pitch, yaw, roll, x, y, width, height, _ = row
         radians = dict(zip(self.ANGLES, (pitch, yaw, roll), strict=True))
         angles = {
             axis: math.degrees(parse_number(angle, axis, source)) for axis, angle in radians.items()

@@ -115,7 +115,7 @@ class Face300WLP(AFLW2000):
 def _find_images(root: str) -> list[str]:
     return sorted(
         os.path.join(place, file)
-        for place, _, files in os.walk(root)
+        for place, _, files in os.walk(root, followlinks=True)
         for file in files
         if file.lower().endswith(IMAGE_EXTENSIONS)
     )
@@ -133,6 +133,8 @@ def _read_mat(path: str) -> tuple[np.ndarray, list[float] | None]:
         raise ValueError(f'{path} is not a MATLAB file: {error}') from None
     if 'Pose_Para' not in content or content['Pose_Para'].size < 3:
         raise ValueError(f"{path} has no 'Pose_Para' with pitch, yaw and roll")
+    if content['Pose_Para'].dtype.kind not in 'iuf':
+        raise ValueError(f"{path}: 'Pose_Para' must hold numbers, got {content['Pose_Para'].dtype}")
     pose = np.rad2deg(content['Pose_Para'].ravel()[:3].astype(np.float64))
     if not np.isfinite(pose).all():
         raise ValueError(f"{path}: 'Pose_Para' holds {pose.tolist()}, finite angles are expected")

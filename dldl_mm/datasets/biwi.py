@@ -79,6 +79,11 @@ class BIWI(HeadPoseReader):
                 }
                 if calibration is not None:
                     item['face_box'] = _project(centre, self.face_size, *calibration)
+                    if item['face_box'] is None:
+                        raise ValueError(
+                            f'{item["source"]}: the centre {centre.tolist()} of the head, in mm, is '
+                            'not before the camera'
+                        )
                 items.append(item)
         return items
 
@@ -125,8 +130,13 @@ def _project(
     intrinsics: np.ndarray,
     rotation: np.ndarray,
     translation: np.ndarray,
-) -> list[float]:
-    """The square in the colour image that is ``size`` wide at the centre's distance."""
+) -> list[float] | None:
+    """The square in the colour image that is ``size`` wide at the centre's distance.
+
+    None where the centre is not before the camera.
+    """
     x, y, z = (intrinsics @ (rotation @ centre + translation)).tolist()
+    if z <= 0:
+        return None
     half = float(intrinsics[0, 0]) * size / z / 2
     return [x / z - half, y / z - half, x / z + half, y / z + half]

@@ -125,7 +125,7 @@ class BJUT3D(_NamedPoses):
 
 def _read_box(path: str) -> list[float]:
     """``Face`` and four numbers: centre x and y, width and height."""
-    with open(path, encoding='utf-8') as file:
+    with open(path, encoding='utf-8', errors='replace') as file:
         words = file.read().split()
     numbers = words[words.index('Face') + 1 :] if 'Face' in words else []
     if len(numbers) != 4:

@@ -170,6 +170,13 @@ def test_a_bad_box_of_pointing04_is_named(tmp_path, text):
         Pointing04(data_prefix=str(tmp_path))
 
 
+def test_a_damaged_box_of_pointing04_is_named(tmp_path):
+    write_pointing(tmp_path)
+    (tmp_path / 'Person12/person12101-60-75.txt').write_bytes(b'\xff\xfe Face')
+    with pytest.raises(ValueError, match=r'person12101-60-75\.txt'):
+        Pointing04(data_prefix=str(tmp_path))
+
+
 def test_without_a_box_only_a_crop_is_refused(tmp_path):
     write_pointing(tmp_path)
     (tmp_path / 'Person12/person12101-60-75.txt').unlink()
@@ -258,6 +265,7 @@ def test_biwi_boxes_and_subjects(tmp_path):
         ('1 0 0\n0 2 0\n0 0 1\n1 2 3\n', 'is not a rotation'),
         ('1 0 0\n0 -1 0\n0 0 1\n1 2 3\n', 'is not a rotation'),
         ('1 0 0\n0 a 0\n0 0 1\n1 2 3\n', 'pose.txt: could not convert'),
+        ('1 0 0\n0 1 0\n0 0 1\n1 2 -900\n', r'rgb.png: the centre .* is not before the camera'),
     ],
 )
 def test_bad_poses_of_biwi_are_named(tmp_path, text, message):
@@ -362,6 +370,9 @@ def test_bad_files_of_aflw2000_are_named(tmp_path):
     write_mat(tmp_path / 'a', (0, np.nan, 0))
     with pytest.raises(ValueError, match=r"a.mat: 'Pose_Para' holds"):
         AFLW2000(str(tmp_path))
+    savemat(tmp_path / 'a.mat', {'Pose_Para': np.array([['a', 'b', 'c']])})
+    with pytest.raises(ValueError, match=r"a.mat: 'Pose_Para' must hold numbers"):
+        AFLW2000(str(tmp_path))
 
 
 # AFLW
@@ -388,7 +399,9 @@ def write_aflw(root, poses=((1, 0.1, 0.5, -0.2), (2, -0.3, -1.0, 0.4))):
             'INSERT INTO FacePose VALUES (?, ?, ?, ?, 1)',
             [(face, roll, pitch, yaw) for face, pitch, yaw, roll in poses],
         )
-        insert('INSERT INTO FaceRect VALUES (?, ?, ?, ?, ?, 1)', [(1, -3, 4, 20, 21)])
+        insert(
+            'INSERT INTO FaceRect VALUES (?, ?, ?, ?, ?, 1)', [(1, -3, 4, 20, 21), (1, 0, 0, 5, 5)]
+        )
         database.commit()
     write_image(root / 'flickr/0/image1.jpg')
     return {'ann_file': 'aflw.sqlite', 'data_root': str(root), 'data_prefix': 'flickr'}
@@ -396,7 +409,8 @@ def write_aflw(root, poses=((1, 0.1, 0.5, -0.2), (2, -0.3, -1.0, 0.4))):
 
 def test_aflw(tmp_path):
     dataset = AFLW(**write_aflw(tmp_path), axes=THREE)
-    # The third face has no pose.
+    # The third face has no pose; of two rectangles the first counts.
+    assert len(dataset) == 2
     np.testing.assert_allclose(
         values(dataset), np.degrees([[0.1, 0.5, -0.2], [-0.3, -1.0, 0.4]]), rtol=1e-6
     )
@@ -424,3 +438,16 @@ def test_they_are_registered():
         'HeadPoseDataset', 'Pointing04', 'BJUT3D', 'BIWI', 'AFLW', 'AFLW2000', 'Face300WLP',
     ):  # fmt: skip
         assert DATASETS.get(name) is not None
+
+
+def test_folders_may_be_links(tmp_path):
+    write_pointing(tmp_path / 'real')
+    write_mat(tmp_path / 'faces' / 'AFW' / 'AFW_1_0', (0, 10, 0))
+    (tmp_path / 'data').mkdir()
+    for folder in sorted((tmp_path / 'real').iterdir()):
+        (tmp_path / 'data' / folder.name).symlink_to(folder, target_is_directory=True)
+    found, expected = (Pointing04(data_prefix=str(tmp_path / name)) for name in ('data', 'real'))
+    assert found.split_hash == expected.split_hash
+    (tmp_path / 'more').mkdir()
+    (tmp_path / 'more' / 'AFW').symlink_to(tmp_path / 'faces' / 'AFW', target_is_directory=True)
+    assert len(AFLW2000(str(tmp_path / 'more'))) == 1
