@@ -155,7 +155,7 @@ def anonymous(name: str) -> str:
 
     Example:
         >>> anonymous('faces/ann.jpg')
-        '04a2d72e85'
+        '0c16a9e647'
     """
     return hashlib.sha256(name.encode()).hexdigest()[:10]
 
