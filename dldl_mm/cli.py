@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import copy
 import difflib
 import inspect
@@ -204,6 +205,8 @@ def _distribute_on_cpu(cfg: Config) -> None:
     # mmengine's own launcher asks for a GPU; it leaves a group of processes that exists as it is.
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+        # Its threads must end before the process does: otherwise they may abort it.
+        atexit.register(torch.distributed.destroy_process_group)
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
