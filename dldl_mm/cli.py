@@ -205,7 +205,7 @@ def _distribute_on_cpu(cfg: Config) -> None:
     # mmengine's own launcher asks for a GPU; it leaves a group of processes that exists as it is.
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-        # Its threads must end before the process does: otherwise they may abort it.
+        # The group's threads should end before the process; gloo still aborts a few at their exit.
         atexit.register(torch.distributed.destroy_process_group)
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
