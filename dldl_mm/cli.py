@@ -6,6 +6,7 @@ import argparse
 import atexit
 import copy
 import difflib
+import gc
 import inspect
 import logging
 import os
@@ -205,14 +206,21 @@ def _distribute_on_cpu(cfg: Config) -> None:
     # mmengine's own launcher asks for a GPU; it leaves a group of processes that exists as it is.
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-        # The group's threads should end before the process; gloo still aborts a few at their exit.
-        atexit.register(torch.distributed.destroy_process_group)
+        atexit.register(_end_group)
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
+
+
+def _end_group() -> None:
+    # A thread of gloo that lets go of a tensor while the interpreter ends aborts the process. The group
+    # and its threads end once nothing refers to it: the runner and its wrapped model, which refer to
+    # each other, have to be collected first.
+    gc.collect()
+    torch.distributed.destroy_process_group()
 
 
 class UserErrors(Hook):

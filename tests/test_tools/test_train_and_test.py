@@ -3,6 +3,9 @@ import json
 import math
 import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -359,3 +362,37 @@ def test_mistakes_on_the_command_line(run_tool, tmp_path, monkeypatch):
     ):
         done = run_tool('train', AGE, *arguments)
         assert (done.code, message in done.err) == (2, True), done.err
+
+
+def test_two_processes_on_a_cpu_measure_what_one_does(run_tool, tmp_path):
+    options = ['--cfg-options', *SMALL, 'test_dataloader.batch_size=3']
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    env = {
+        **os.environ,
+        'PATH': path,
+        'PORT': str(port),
+        'CUDA_VISIBLE_DEVICES': '',
+        'OMP_NUM_THREADS': '1',
+    }
+    for tool, *given in (
+        ('train', AGE, 2, '--work-dir', tmp_path),
+        ('test', AGE, tmp_path / 'epoch_1.pth', 2, '--work-dir', tmp_path / 'both'),
+    ):
+        if tool == 'test':
+            given += ['--out', tmp_path / 'two.json', tmp_path / 'two.jsonl']
+        script = ROOT / 'tools' / f'dist_{tool}.sh'
+        command = [*map(str, ['bash', script, *given, *options])]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    one = ['--out', tmp_path / 'one.json', tmp_path / 'one.jsonl']
+    done = run_tool(
+        'test', AGE, tmp_path / 'epoch_1.pth', '--work-dir', tmp_path / 'alone', *one, *options
+    )
+    assert done.code == 0, done.err
+    two, one = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('two', 'one'))
+    assert two == pytest.approx(one, rel=1e-5)
+    lines = (tmp_path / 'two.jsonl').read_text().splitlines()
+    assert [json.loads(line)['sample_idx'] for line in lines] == list(range(10))
