@@ -25,6 +25,18 @@ class CodecHead(LinearClsHead):
         self.codec = codec
         self.register_buffer('label_set', codec.labels.double())
 
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """(N, in_channels) input of the linear layer: the last feature."""
+        features = super().pre_logits(feats)
+        if features.ndim != 2 or features.shape[1] != self.in_channels:
+            raise ValueError(
+                f'{type(self).__name__}: in_channels={self.in_channels} reads features of shape '
+                f'(N, {self.in_channels}), but the backbone and neck give '
+                f'(N, {", ".join(map(str, features.shape[1:]))})'
+                + ("; add neck=dict(type='GlobalAveragePooling')" if features.ndim == 4 else '')
+            )
+        return features
+
     def stack_targets(self, data_samples: list[DataSample], device: torch.device) -> Tensor:
         """(N, K) target distributions."""
         if 'gt_score' not in data_samples[0]:

@@ -125,6 +125,14 @@ def test_regression_head_options():
         MODELS.build(dict(type='LabelRegressionHead', codec=CODEC, in_channels=8, epsilon=-1))
 
 
+def test_features_that_do_not_fit_are_named():
+    head = MODELS.build(head_config())
+    with pytest.raises(ValueError, match=r'in_channels=8 .* give \(N, 16\)$'):
+        head((torch.zeros(2, 16),))
+    with pytest.raises(ValueError, match=r'give \(N, 8, 7, 7\); add neck=.*GlobalAveragePooling'):
+        head((torch.zeros(2, 8, 7, 7),))
+
+
 def test_the_distribution_trains_a_plain_mmpretrain_head():
     head = MODELS.build(
         dict(
