@@ -55,4 +55,5 @@ class PlainConvNet(BaseBackbone):
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """(N, 3, H, W) images to a tuple of one (N, C, H / 2^S, W / 2^S) map."""
-        return (self.features(x),)
+        # Necks such as LinearNeck take a view of the map.
+        return (self.features(x).contiguous(),)

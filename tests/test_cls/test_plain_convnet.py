@@ -13,6 +13,7 @@ def test_stages_have_two_convolutions_and_halve_the_map():
     (features,) = net(torch.randn(2, 3, 40, 24))
     assert features.shape == (2, 8, 5, 3)
     assert features.min() >= 0
+    assert features.is_contiguous()
     features.sum().backward()
     assert all(p.grad is not None for p in net.parameters())
 
