@@ -3,7 +3,8 @@
 # one is tested by changing `where` of the three data sets, as tools/cross_validate.py does.
 #
 # Deviation, decoding, augmentation and views were chosen by training on folds 2 to 4 and validating
-# on fold 5; mirrored and more strongly distorted heads lost at 20 to 40 epochs.
+# on fold 5; mirrored and more strongly distorted heads lost at 20 to 40 epochs, mirrored ones win at the
+# 80 of convnet-wide_dldl_pointing04.py.
 data_root = '{{$DLDL_DATA_ROOT:data/pointing04}}'
 codec = dict(type='GridLabelCodec', labels='pointing04', sigma=12.0, decode='median')
 pack = dict(type='PackInputs', algorithm_keys=('gt_value',))
