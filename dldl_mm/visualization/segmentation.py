@@ -139,7 +139,8 @@ def draw_label_maps(
     }
     colours = _colour_table(palette)
     legend = _legend(samples, colours, classes)
-    per_line = 2 * (len(columns) + 1)
+    letters = max((len(str(handle.get_label())) for handle in legend), default=0)
+    per_line = max(1, int(_CELL * (len(columns) + 1) / (0.65 + 0.075 * letters)))
     below = _BAR + _LINE * math.ceil(len(legend) / per_line) if columns else 0
     # Everything is placed in inches: matplotlib's layouts take shares of the height, of which tall
     # pictures have too much and those of one image too little.
