@@ -190,10 +190,10 @@ def draw_label_maps(
 
 
 def _colour_table(palette: Sequence[Sequence[int]] | None) -> np.ndarray:
-    """(256, 3) colours of the labels; void is white."""
-    colours = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
-    if palette is not None:
-        colours[: len(palette)] = palette
+    """At least (256, 3) colours of the labels, which start again where there are more; void is white."""
+    known = np.array([] if palette is None else palette, np.uint8).reshape(-1, 3)
+    colours = np.random.default_rng(0).integers(0, 256, (max(256, len(known)), 3), np.uint8)
+    colours[: len(known)] = known
     colours[_VOID] = 255
     return colours
 
@@ -209,7 +209,7 @@ def _legend(
     names = {_VOID: 'void', **dict(enumerate(classes or ()))}
     return [
         Patch(
-            facecolor=colours[label] / 255,
+            facecolor=colours[label % len(colours)] / 255,
             edgecolor='grey',
             linewidth=0.5,
             label=names.get(label, str(label)),
@@ -219,7 +219,7 @@ def _legend(
 
 
 def _draw_classes(axes: Axes, image: np.ndarray, values: np.ndarray, colours: np.ndarray) -> None:
-    axes.imshow(cv2.addWeighted(image, 0.4, colours[values.astype(np.uint8)], 0.6, 0))
+    axes.imshow(cv2.addWeighted(image, 0.4, colours[values.astype(int) % len(colours)], 0.6, 0))
 
 
 def _draw_entropy(axes: Axes, image: np.ndarray, values: np.ndarray, colours: np.ndarray) -> None:
