@@ -114,7 +114,8 @@ def calibration_bins(confidence: Tensor, correct: Tensor, num_bins: int = 15) ->
     confidence = confidence.double()
     index = (confidence * num_bins).ceil().long().sub_(1).clamp_(0, num_bins - 1)
     weights = (torch.ones_like(confidence), confidence, correct.double())
-    return torch.stack([index.bincount(weight, num_bins) for weight in weights])
+    # Without any prediction, bincount forgets the weights' type.
+    return torch.stack([index.bincount(weight, num_bins) for weight in weights]).double()
 
 
 def expected_calibration_error(bins: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class PixelLoss(nn.Module):
         self._loss_name = loss_name
 
     def pixel_loss(self, logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
-        """(N, H, W) losses, 0 in void pixels."""
+        """(N, H, W) losses of logits in float32 at least, 0 in void pixels."""
         raise NotImplementedError
 
     def forward(
@@ -67,7 +67,7 @@ class PixelLoss(nn.Module):
             **kwargs: What a head passes to other losses; not used.
 
         Returns:
-            A scalar, or (N, H, W) for ``'none'``.
+            A scalar, or (N, H, W) for ``'none'``; in float32 at least.
 
         Raises:
             ValueError: The reduction is unknown, or ``avg_factor`` stands beside ``'sum'``.
@@ -76,7 +76,8 @@ class PixelLoss(nn.Module):
         self._check_reduction(reduction)
         if avg_factor is not None and reduction == 'sum':
             raise ValueError("avg_factor cannot be used with reduction='sum'")
-        loss = self.loss_weight * self.pixel_loss(cls_score, label, ignore_index)
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        loss = self.loss_weight * self.pixel_loss(logits, label, ignore_index)
         if weight is not None:
             loss = loss * weight
         if reduction == 'none':
@@ -169,12 +170,9 @@ class PixelFocalLoss(PixelLoss):
 
     def pixel_loss(self, logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
         """(N, H, W) losses, 0 in void pixels."""
-        compute = torch.promote_types(logits.dtype, torch.float32)
-        loss = F.cross_entropy(
-            logits.to(compute), label, ignore_index=ignore_index, reduction='none'
-        )
+        loss = F.cross_entropy(logits, label, ignore_index=ignore_index, reduction='none')
         # Below 1, the power has no derivative at 0, which a certain pixel and a void one reach.
-        wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(compute).tiny)
+        wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(loss.dtype).tiny)
         return wrong**self.gamma * loss
 
 

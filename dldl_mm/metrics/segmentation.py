@@ -56,8 +56,18 @@ class LabelMapMetric(SampleMetric):
                     f'{tuple(output.shape[-2:])}, its label map {tuple(label.shape)}; load the label '
                     'map after resizing the image'
                 )
+            self._check_labels(label, sample.get('img_path'))
             counts = self.count(output, label)
             self.results.append(dict(sample_idx=sample.get('sample_idx'), counts=counts.cpu()))
+
+    def _check_labels(self, label: Tensor, path: str | None) -> None:
+        classes = label[label != self.ignore_index]
+        for value in classes.aminmax() if classes.numel() else ():
+            if not 0 <= value < self.num_classes:
+                raise ValueError(
+                    f'{type(self).__name__}: label {value} in the label map of {path} is neither a '
+                    f'class (0 to {self.num_classes - 1}) nor ignore_index ({self.ignore_index})'
+                )
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Scores of the records of :meth:`process`."""

@@ -68,7 +68,8 @@ def draw_samples(
         samples: What to draw: results of :func:`to_sample`.
         codec: The codec of the distributions; None draws the images alone.
         columns: Cells per row.
-        classes: Names of the classes of a ``MultiLabelCodec``; their indices where not given.
+        classes: Names of the classes of a ``MultiLabelCodec`` or ``NeighbourhoodLabelCodec``; their
+            indices where not given.
         palette: Colours of the classes of a ``NeighbourhoodLabelCodec``.
 
     Returns:
@@ -80,7 +81,7 @@ def draw_samples(
     if not samples:
         raise ValueError('draw_samples: there is no sample to draw')
     if isinstance(codec, NeighbourhoodLabelCodec):
-        return draw_label_maps(samples, palette)
+        return draw_label_maps(samples, palette, classes)
     columns = min(columns, len(samples))
     rows = math.ceil(len(samples) / columns)
     figure = Figure(figsize=(2.6 * columns, 3.4 * rows + 0.3), dpi=100, layout='constrained')

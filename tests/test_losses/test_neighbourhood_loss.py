@@ -70,16 +70,6 @@ def test_class_weight(batch):
         NeighbourhoodKLLoss(class_weight=[1.0, 2.0])(logits, labels)
 
 
-def test_online_hard_example_mining_convention(batch):
-    # OHEMPixelSampler asks every loss of a head for its map, then weights the hardest pixels.
-    logits, labels = batch
-    loss = NeighbourhoodKLLoss(void='ignore')
-    with torch.no_grad():
-        pixels = loss(logits, labels, weight=None, ignore_index=255, reduction_override='none')
-    assert pixels.shape == labels.shape
-    assert not pixels[labels == 255].any()
-
-
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

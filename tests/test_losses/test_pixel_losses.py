@@ -139,11 +139,14 @@ def test_convention_of_decode_heads(batch, name):
         (loss(logits, labels, weight, avg_factor=7), total / 7),
         (loss(logits, labels, weight, reduction_override='sum'), total),
         (loss(logits, labels, weight, reduction_override='none'), 0.4 * pixels * weight),
-        (loss(logits, torch.where(labels == 255, 0, labels), ignore_index=0).isfinite(), True),
+        (
+            loss(logits, torch.where(labels == 255, 0, labels), ignore_index=0),
+            loss(logits, torch.where(labels == 0, 255, labels)),
+        ),
     ]:
-        torch.testing.assert_close(
-            torch.as_tensor(found), torch.as_tensor(expected), rtol=1e-6, atol=0
-        )
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    half = logits.bfloat16()
+    torch.testing.assert_close(loss(half, labels), loss(half.float(), labels), rtol=0, atol=0)
     all_void = torch.full_like(labels, 255)
     logits.requires_grad_()
     loss(logits, all_void).backward()

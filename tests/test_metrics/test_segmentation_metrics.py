@@ -20,6 +20,7 @@ from dldl_mm.metrics import base as metrics_base
 from dldl_mm.registry import METRICS
 
 CLASSES = 5
+METRIC_TYPES = ['FrequencyWeightedIoU', 'TrimapIoU', 'PixelCalibrationError']
 
 
 def blobs(generator, height=37, width=41, void=True):
@@ -67,6 +68,14 @@ def iou_by_sklearn(label, pred):
         return hit / (matrix.sum(0) + matrix.sum(1) - hit), matrix.sum(1) / matrix.sum()
 
 
+def distances_by_scipy(label):
+    label = label.numpy()
+    out = np.zeros(label.shape)
+    for value in np.unique(label):
+        out = np.where(label == value, distance_transform_edt(label == value), out)
+    return out
+
+
 def flat(images):
     label = np.concatenate([label.numpy().ravel() for label, _ in images])
     pred = np.concatenate([logits.argmax(0).numpy().ravel() for _, logits in images])
@@ -97,11 +106,7 @@ def test_absent_classes():
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.int64])
 def test_boundary_distance_against_scipy(dtype):
     label = blobs(torch.Generator().manual_seed(2)).to(dtype)
-    expected = np.zeros(label.shape)
-    for value in np.unique(label):
-        region = label.numpy() == value
-        expected[region] = distance_transform_edt(region)[region]
-    np.testing.assert_allclose(boundary_distance(label), expected, rtol=1e-6)
+    np.testing.assert_allclose(boundary_distance(label), distances_by_scipy(label), rtol=1e-6)
 
 
 def test_boundary_distance_by_hand():
@@ -131,14 +136,6 @@ def test_trimap_iou_against_scipy_and_sklearn(images):
     assert found['seg/mIoU@1px'] != pytest.approx(whole)
 
 
-def distances_by_scipy(label):
-    label = label.numpy()
-    out = np.zeros(label.shape)
-    for value in np.unique(label):
-        out = np.where(label == value, distance_transform_edt(label == value), out)
-    return out
-
-
 def test_calibration_against_numpy(images):
     confidence, correct = [], []
     for label, logits in images:
@@ -166,7 +163,14 @@ def test_calibration_edges():
     assert expected_calibration_error(wrong) == 1
 
 
-METRIC_TYPES = ['FrequencyWeightedIoU', 'TrimapIoU', 'PixelCalibrationError']
+@pytest.mark.parametrize('name', METRIC_TYPES)
+def test_images_without_any_label(name, images):
+    """They change nothing, also as the first ones; alone they have no score."""
+    samples = [data_sample(*image) for image in images]
+    void = data_sample(torch.full_like(images[0][0], 255), images[0][1])
+    found = evaluate(dict(type=name), [void, *samples, void])
+    assert found == pytest.approx(evaluate(dict(type=name), samples))
+    assert np.isnan(list(evaluate(dict(type=name), [void]).values())).all()
 
 
 @pytest.mark.parametrize('name', METRIC_TYPES)
@@ -202,5 +206,13 @@ def test_bad_samples(images):
         evaluate(dict(type='TrimapIoU'), [dict(pred_sem_seg=dict(data=label[None]))])
     with pytest.raises(ValueError, match=r'size \(36, 41\), its label map \(37, 41\)'):
         evaluate(dict(type='TrimapIoU'), [data_sample(label, logits[:, 1:])])
+    for value in (CLASSES, -1):
+        wrong = label.clone()
+        wrong[0, 0] = value
+        sample = data_sample(wrong, logits, img_path='a.jpg')
+        message = rf'label {value} in the label map of a.jpg is neither a class \(0 to 4\)'
+        for name in METRIC_TYPES:
+            with pytest.raises(ValueError, match=message):
+                evaluate(dict(type=name), [sample])
     with pytest.raises(ValueError, match='at least two classes, got 1'):
         evaluate(dict(type='PixelCalibrationError'), [data_sample(label, logits[:1])])

@@ -420,6 +420,8 @@ def test_bad_tensors(impl):
         soft_kl(logits, labels[:, :5], impl=impl)
     with pytest.raises(ValueError, match=r'\(N, C, H, W\), got \(3, 6, 6\)'):
         soft_kl(logits[0], labels, impl=impl)
+    with pytest.raises(ValueError, match=r'at least two classes, got the shape \(1, 1, 6, 6\)'):
+        soft_kl(logits[:, :1], labels, impl=impl)
     with pytest.raises(TypeError, match=r'labels must be integers, got torch\.float32'):
         soft_kl(logits, labels.float(), impl=impl)
     with pytest.raises(TypeError, match='logits must be floating point'):

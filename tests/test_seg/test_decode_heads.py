@@ -121,10 +121,27 @@ def test_the_same_name_twice_adds_up():
     torch.testing.assert_close(total, 1.5 * single)
 
 
-def test_online_hard_example_mining():
-    sampler = dict(type='OHEMPixelSampler', thresh=0.9, min_kept=100)
-    model = build(HEADS['FCN'], LOSS, sampler=sampler)
+@pytest.mark.parametrize('options', [dict(thresh=0.3), dict()], ids=['thresh', 'hardest'])
+@pytest.mark.parametrize('ignore_index', [255, 0, -100])
+def test_online_hard_example_mining(options, ignore_index):
+    """Samplers weight the pixels; a window of one pixel is mmsegmentation's own loss."""
+    sampler = dict(type='OHEMPixelSampler', min_kept=100, **options)
     inputs, samples = make_batch()
-    logged = model(inputs, samples, mode='loss')
-    logged['decode.loss_kl'].backward()
-    assert 0 < logged['decode.loss_kl'] < float('inf')
+    for sample in samples:
+        label = sample.gt_sem_seg.data
+        label[label == 255] = ignore_index
+    losses = [
+        dict(LOSS, kernel_size=1),
+        dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_name='loss_kl'),
+    ]
+    values, gradients = [], []
+    for loss in losses:
+        torch.manual_seed(1)
+        model = build(HEADS['FCN'], loss, sampler=sampler, ignore_index=ignore_index)
+        # Scores that tell some pixels from others.
+        torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+        values.append(model(inputs, samples, mode='loss')['decode.loss_kl'])
+        values[-1].backward()
+        gradients.append(model.decode_head.conv_seg.weight.grad)
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)

@@ -9,6 +9,7 @@ from scipy.stats import entropy
 from dldl_mm.losses import NeighbourhoodKLLoss
 from dldl_mm.visualization import decode_head_codec, draw_label_maps, draw_samples, to_sample
 from dldl_mm.visualization import segmentation as drawing
+from dldl_mm.visualization.segmentation import LabelMapSample
 
 CODEC = decode_head_codec(3, 255, [NeighbourhoodKLLoss(kernel_size=3, sigma=1.0)])
 LABEL = torch.tensor([[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [0, 0, 255, 1, 2], [0, 0, 1, 1, 2]])
@@ -55,10 +56,39 @@ def test_codec_of_a_head():
 def test_classes_have_their_colours_and_void_is_white():
     axes = Figure().subplots()
     black = np.zeros((*LABEL.shape, 3), np.uint8)
-    drawing._draw_classes(axes, black, LABEL.numpy(), PALETTE)
+    drawing._draw_classes(axes, black, LABEL.numpy(), drawing._colour_table(PALETTE))
     (shown,) = axes.images
     colours = np.array([*PALETTE, *[[0, 0, 0]] * 252, [255, 255, 255]])
     np.testing.assert_allclose(shown.get_array(), 0.6 * colours[LABEL], atol=0.5)
+
+
+def test_legend_names_what_occurs(predicted):
+    image = torch.zeros(3, 4, 5, dtype=torch.uint8)
+    predicted.pred_sem_seg.data[:] = 1
+    predicted.gt_sem_seg.data = LABEL.masked_fill(LABEL == 255, 2)[None]
+    codec = decode_head_codec(3, 2, [])  # 2 is void
+    sample = to_sample(image, predicted, True, codec)
+    handles = drawing._legend([sample], drawing._colour_table(PALETTE), ('sky', 'road', 'tree'))
+    colours = {handle.get_label(): handle.get_facecolor()[:3] for handle in handles}
+    assert colours == {
+        'sky': (250 / 255, 0, 0),
+        'road': (0, 250 / 255, 0),
+        'void': (1, 1, 1),
+    }
+    indices = drawing._legend([sample], drawing._colour_table(None), None)
+    assert [handle.get_label() for handle in indices] == ['0', '1', 'void']
+
+
+@pytest.mark.parametrize('number', [1, 12])
+@pytest.mark.parametrize('shape', [(20, 50), (40, 10)])
+def test_nothing_is_cut_off_at_the_edges(number, shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    label = np.arange(shape[1])[None].repeat(shape[0], 0)
+    sample = LabelMapSample(image, label, np.zeros(shape, np.float32), title='pqgy' * 9)
+    picture = draw_label_maps([sample] * number, classes=['television receiver'] * 50)
+    assert (picture < 100).any()
+    edges = [picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]]
+    assert all((edge == 255).all() for edge in edges)
 
 
 def test_picture_has_a_column_for_everything_that_is_known(predicted):

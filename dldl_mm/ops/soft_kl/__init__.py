@@ -126,6 +126,11 @@ def _check_tensors(
     if not logits.is_floating_point():
         raise TypeError(f'logits must be floating point, got {logits.dtype}')
     num_images, num_classes, height, width = logits.shape
+    if num_classes < 2:
+        raise ValueError(
+            f'logits must have at least two classes, got the shape {tuple(logits.shape)}; '
+            'a sigmoid output of one channel has no softmax'
+        )
     if labels.shape != (num_images, height, width):
         raise ValueError(
             f'labels must have the shape {(num_images, height, width)} '
