@@ -51,7 +51,8 @@ class PlainConvNet(BaseBackbone):
                 in_channels = width
             layers.append(nn.MaxPool2d(2))
         # Spares the convolutions a reordering of their maps: a quarter of a training step on a CPU.
-        self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.features = nn.Sequential(*layers)
+        self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """(N, 3, H, W) images to a tuple of one (N, C, H / 2^S, W / 2^S) map."""
