@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -165,3 +166,16 @@ def test_a_base_that_the_package_does_not_have(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'dldl_mm::age/none.py'\n")
     with pytest.raises(FileNotFoundError, match=r'dldl_mm has no config age/none\.py'):
         Config.fromfile(tmp_path / 'mine.py')
+
+
+@pytest.mark.parametrize('task', ['age', 'pose', 'multilabel', 'seg'])
+def test_every_recipe_is_in_the_model_index(task):
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert f'configs/{task}/metafile.yml' in index['Import']
+    metafile = yaml.safe_load((ROOT / 'configs' / task / 'metafile.yml').read_text())
+    paths = (ROOT / 'configs' / task).glob('*.py')
+    recipes = {path.relative_to(ROOT).as_posix() for path in paths if not path.stem.endswith('_csv')}
+    assert {model['Config'] for model in metafile['Models']} == recipes
+    assert all(model['Name'] == Path(model['Config']).stem for model in metafile['Models'])
+    collections = {collection['Name'] for collection in metafile['Collections']}
+    assert {model['In Collection'] for model in metafile['Models']} == collections
