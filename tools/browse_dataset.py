@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from dldl_mm.cli import UserErrors, add_config_arguments, load_config
+from dldl_mm.cli import UserErrors, add_config_arguments, load_config, make_writable_folder
 from dldl_mm.codecs import NeighbourhoodLabelCodec, build_codec
 from dldl_mm.hooks import pipeline_encoders, share_codec
 from dldl_mm.visualization import decode_head_codec, draw_samples, to_sample
@@ -37,9 +37,11 @@ def browse(cfg: Config, args: argparse.Namespace) -> np.ndarray:
     preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
     bgr = preprocessor.get('to_rgb', preprocessor.get('bgr_to_rgb', False))
     head = cfg.model.get('head') or {}
-    share_codec(dataset, build_codec(head.codec) if head.get('codec') else None)
+    head_codec = build_codec(head.codec) if head.get('codec') else None
+    share_codec(dataset, head_codec)
     encoders = (encoder.codec for _, encoder in pipeline_encoders(dataset))
-    codec = label_map_codec(cfg) or next(encoders, None)
+    # The pipelines of validation and test may have no target transform.
+    codec = label_map_codec(cfg) or next(encoders, head_codec)
     samples = []
     for index in sorted(chosen):
         packed = dataset[int(index)]
@@ -70,8 +72,12 @@ def main() -> None:
     with UserErrors():
         if args.number < 1:
             raise ValueError(f'--number must be at least 1, got {args.number}')
+        if not cv2.haveImageWriter(args.out):
+            raise ValueError(
+                f'--out: {args.out} has not the ending of a picture that OpenCV writes, such as .png'
+            )
+        make_writable_folder('--out', Path(args.out).parent)
         picture = browse(load_config(args), args)
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(args.out, picture[..., ::-1]):
             raise ValueError(f'--out: cannot write {args.out}')
     print(f'wrote {args.out}')

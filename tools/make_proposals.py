@@ -2,12 +2,13 @@
 """Proposals of images for PF-DLDL: ``python tools/make_proposals.py IMAGES --out FOLDER``."""
 
 import argparse
+import itertools
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dldl_mm.cli import UserErrors
+from dldl_mm.cli import UserErrors, make_writable_folder
 from dldl_mm.datasets._images import IMAGE_EXTENSIONS
 from dldl_mm.datasets.proposals import (
     cluster_proposals,
@@ -70,17 +71,32 @@ def make_proposals(args: argparse.Namespace) -> tuple[int, int]:
 
     Raises:
         FileNotFoundError: There is no image.
-        ValueError: An image is unreadable, or all its proposals are filtered out; names the image.
+        ValueError: An option is out of range; an image is unreadable, has the name of another one but for
+            the ending, or all its proposals are filtered out: names the image.
     """
     if args.clusters < 1:
         raise ValueError(f'--clusters must be at least 1, got {args.clusters}')
+    if not 0 <= args.min_area < np.inf:
+        raise ValueError(f'--min-area must be a finite number of at least 0, got {args.min_area:g}')
+    if not args.max_aspect >= 1:
+        raise ValueError(f'--max-aspect must be at least 1, got {args.max_aspect:g}')
+    if not 0 <= args.seed < 2**31:
+        raise ValueError(f'--seed must be between 0 and 2^31 - 1, got {args.seed}')
+    if args.boxes is not None and not Path(args.boxes).is_dir():
+        raise FileNotFoundError(f'--boxes: there is no folder {args.boxes}')
     paths = sorted(
         path for path in Path(args.images).glob('*') if path.suffix.lower() in IMAGE_EXTENSIONS
     )
     if not paths:
         raise FileNotFoundError(f'there is no image in {args.images}')
+    for path, following in itertools.pairwise(sorted(paths, key=lambda path: path.stem)):
+        if path.stem == following.stem:
+            raise ValueError(
+                f'{path} and {following.name} would both have the proposals {path.stem}.csv; '
+                'expected one image of a name'
+            )
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_writable_folder('--out', out)
     # Images of one size have one grid, which is then grouped once.
     known: dict[bytes, np.ndarray] = {}
     few = 0

@@ -30,8 +30,8 @@ class VOCMultiLabel(VOC):
 
     Raises:
         FileNotFoundError: There is no such split, or an annotation is missing.
-        ValueError: Names the annotation file and what is wrong with it, or an image that is missing,
-            empty or truncated.
+        ValueError: Names the row of the split's list that is not one name, the annotation file and what
+            is wrong with it, or an image that is missing, empty or truncated.
     """
 
     _fully_initialized: bool
@@ -56,6 +56,7 @@ class VOCMultiLabel(VOC):
             raise FileNotFoundError(
                 f'VOCMultiLabel: there is no list of images {self.image_set_path}'
             )
+        self._check_list()
         infos = super().load_data_list()
         paths = [info['img_path'] for info in infos]
         for index, problem in find_image_problems(paths).items():
@@ -80,6 +81,18 @@ class VOCMultiLabel(VOC):
             if check is not None:
                 for index in range(len(self)):
                     check(self.get_data_info(index))
+
+    def _check_list(self) -> None:
+        with open(self.image_set_path, encoding='utf-8') as file:
+            names = file.read().splitlines()
+        if not names:
+            raise ValueError(f'VOCMultiLabel: the list of images {self.image_set_path} is empty')
+        for number, name in enumerate(names, start=1):
+            if not name or len(name.split()) != 1:
+                raise ValueError(
+                    f'{self.image_set_path}:{number}: expected the name of one image, without folder '
+                    f'and ending, got {name!r}'
+                )
 
     def _get_labels_from_xml(self, img_id: str) -> tuple[list[int], list[int]]:
         path = os.path.join(self.ann_prefix, f'{img_id}.xml')

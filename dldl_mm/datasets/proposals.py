@@ -198,8 +198,8 @@ def read_proposals(
         boxes[index] = x1, y1, x2, y2
         if groups is not None:
             group = parse_number(cells['group'], 'group', source)
-            if group != int(group):
-                raise ValueError(f'{source}: group {group:g} is not a whole number')
+            if group != int(group) or abs(group) >= 2**53:
+                raise ValueError(f'{source}: group {group:g} is not a whole number below 2^53')
             groups[index] = int(group)
     return boxes, groups
 

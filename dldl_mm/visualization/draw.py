@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from dldl_mm.codecs import (
@@ -29,7 +30,9 @@ from dldl_mm.visualization.segmentation import (
     to_label_map_sample,
 )
 
-_TARGET, _PREDICTION = '#3b6fb6', '#d1495b'
+_TARGET, _DIFFICULT, _PREDICTION = '#3b6fb6', '#a9c4e6', '#d1495b'
+# More boxes hide the image: validation and test have all proposals, hundreds of them.
+_MAX_BOXES = 15
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Sample:
         decoded: Predicted value, a number or (A,).
         title: Line above the image.
         boxes: (M, 4) proposals, ``x1, y1, x2, y2`` in pixels.
+        difficult: (C,) bool, classes that the image shows in difficult objects only.
     """
 
     image: np.ndarray
@@ -53,6 +57,7 @@ class Sample:
     decoded: np.ndarray | None = None
     title: str = ''
     boxes: np.ndarray | None = None
+    difficult: np.ndarray | None = None
 
 
 def draw_samples(
@@ -63,6 +68,8 @@ def draw_samples(
     palette: Sequence[Sequence[int]] | None = None,
 ) -> np.ndarray:
     """Draw a grid of images, each with its distributions below; label maps one below another.
+
+    Of more than 15 proposals of an image, 15 are drawn, spread over their order, and the title says so.
 
     Args:
         samples: What to draw: results of :func:`to_sample`.
@@ -84,7 +91,9 @@ def draw_samples(
         return draw_label_maps(samples, palette, classes)
     columns = min(columns, len(samples))
     rows = math.ceil(len(samples) / columns)
-    figure = Figure(figsize=(2.6 * columns, 3.4 * rows + 0.3), dpi=100, layout='constrained')
+    # The names of classes take more room than the numbers below a curve.
+    width, height = (3.2, 4.2) if isinstance(codec, MultiLabelCodec) else (2.6, 3.4)
+    figure = Figure(figsize=(width * columns, height * rows + 0.3), dpi=100, layout='constrained')
     canvas = FigureCanvasAgg(figure)
     cells = figure.subplots(
         2 * rows, columns, squeeze=False, gridspec_kw=dict(height_ratios=[2.2, 1] * rows)
@@ -95,9 +104,14 @@ def draw_samples(
         row, column = divmod(index, columns)
         picture, curve = cells[2 * row, column], cells[2 * row + 1, column]
         picture.imshow(sample.image)
+        title = sample.title
         if sample.boxes is not None:
-            draw_boxes(picture, sample.boxes)
-        picture.set_title(sample.title, fontsize=8)
+            boxes = sample.boxes
+            if len(boxes) > _MAX_BOXES:
+                title += f'\n{_MAX_BOXES} of {len(boxes)} proposals'
+                boxes = boxes[np.linspace(0, len(boxes) - 1, _MAX_BOXES).round().astype(int)]
+            draw_boxes(picture, boxes)
+        picture.set_title(title, fontsize=8)
         shown = sample.target if sample.prediction is None else sample.prediction
         if codec is not None and shown is not None:
             curve.axis('on')
@@ -113,12 +127,18 @@ def draw_samples(
             for pose, style in ((sample.value, ':'), (sample.decoded, '-')):
                 if pose is not None:
                     draw_head_axes(picture, size, pose, codec.axes, style)
-    handles = [axes for axes in cells.flat if axes.get_legend_handles_labels()[1]]
-    if handles:
-        lines, names = max(
-            (axes.get_legend_handles_labels() for axes in handles), key=lambda h: len(h[1])
+    # Each name once: one image may have no target, another no difficult class.
+    marks_by_name: dict[str, Any] = {}
+    for axes in cells.flat:
+        marks_by_name.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if marks_by_name:
+        figure.legend(
+            marks_by_name.values(),
+            marks_by_name.keys(),
+            loc='outside lower center',
+            ncols=len(marks_by_name),
+            fontsize=8,
         )
-        figure.legend(lines, names, loc='outside lower center', ncols=len(names), fontsize=8)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -151,36 +171,55 @@ def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
 def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) -> None:
     """Draw target and predicted distribution over classes side by side.
 
+    The target of a class that the image shows in difficult objects only is paler.
+
     Args:
         axes: Where to draw.
         sample: The distributions.
         classes: Names of the classes; their indices where not given.
     """
-    for distribution, shift, colour, name in (
-        (sample.target, -0.2, _TARGET, 'target'),
-        (sample.prediction, 0.2, _PREDICTION, 'prediction'),
-    ):
-        if distribution is not None:
-            probability = distribution.detach().float().cpu().numpy()
-            index = np.arange(len(probability))
-            axes.bar(index + shift, probability, 0.4, color=colour, label=name)
-            axes.set_xticks(index, index.astype(str) if classes is None else classes, rotation=90)
+    drawn = [
+        (distribution.detach().float().cpu().numpy(), colour, name)
+        for distribution, colour, name in (
+            (sample.target, _TARGET, 'target'),
+            (sample.prediction, _PREDICTION, 'prediction'),
+        )
+        if distribution is not None
+    ]
+    width = 0.8 / max(1, len(drawn))
+    for number, (probability, colour, name) in enumerate(drawn):
+        index = np.arange(len(probability))
+        centre = index + width * (number - (len(drawn) - 1) / 2)
+        pale = np.zeros(len(index), bool)
+        if name == 'target' and sample.difficult is not None:
+            pale = sample.difficult
+        for part, shade, label in (
+            (~pale, colour, name),
+            (pale, _DIFFICULT, f'{name}, difficult'),
+        ):
+            if part.any():
+                axes.bar(centre[part], probability[part], width, color=shade, label=label)
+        axes.set_xticks(index, index.astype(str) if classes is None else classes, rotation=90)
     axes.set_ylim(0, 1)
-    axes.tick_params(labelsize=6, length=0)
+    axes.tick_params(labelsize=7, length=0)
     _hide_frame(axes)
+    axes.set_yticks([0, 1])
 
 
 def draw_boxes(axes: Axes, boxes: np.ndarray) -> None:
-    """Draw the proposals of an image over it, each in a colour of its own.
+    """Draw the proposals of an image over it, each in a colour of its own, small ones on top.
 
     Args:
         axes: Where the image is drawn.
         boxes: (M, 4) ``x1, y1, x2, y2`` in pixels, whose corners are at -0.5 in ``imshow``.
     """
-    colours = colormaps['turbo'](np.linspace(0, 1, len(boxes)))
-    for (x1, y1, x2, y2), colour in zip(boxes - 0.5, colours, strict=True):
+    colours = colormaps['hsv'](np.linspace(0, 1, len(boxes), endpoint=False))
+    order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(1), kind='stable')
+    # A dark seam sets a line off from an image of its colour.
+    seam = [withStroke(linewidth=2, foreground='black')]
+    for (x1, y1, x2, y2), colour in zip(boxes[order] - 0.5, colours, strict=True):
         axes.add_patch(
-            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1)
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, path_effects=seam)
         )
 
 
@@ -212,9 +251,15 @@ def to_sample(
         return to_label_map_sample(image, data_sample, codec)
     value, decoded = data_sample.get('gt_value'), data_sample.get('pred_value')
     target, boxes = data_sample.get('gt_score'), data_sample.get('gt_bboxes')
-    if target is None and isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
-        lenient = MultiLabelCodec(codec.num_classes, codec.p_difficult, codec.epsilon, 'skip')
-        target = lenient.encode_annotation(data_sample.to_dict())
+    difficult = None
+    if isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
+        if target is None:
+            lenient = MultiLabelCodec(codec.num_classes, codec.p_difficult, codec.epsilon, 'skip')
+            target = lenient.encode_annotation(data_sample.to_dict())
+        positive, flagged = (
+            np.ravel(_plain(data_sample.get(key, []))) for key in ('gt_label', 'gt_label_difficult')
+        )
+        difficult = np.isin(np.arange(codec.num_classes), np.setdiff1d(flagged, positive))
     title = Path(str(data_sample.get('img_path', ''))).name
     parts = [
         f'{name} {", ".join(f"{number:.1f}" for number in np.ravel(_plain(number_)))}'
@@ -228,6 +273,7 @@ def to_sample(
         value=None if value is None else _plain(value),
         decoded=None if decoded is None else _plain(decoded),
         boxes=None if boxes is None else _plain(boxes),
+        difficult=difficult,
         title='\n'.join(filter(None, (title[:28], ', '.join(parts)))),
     )
 

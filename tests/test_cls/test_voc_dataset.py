@@ -97,3 +97,17 @@ def test_missing_and_truncated_files_are_named(root):
     (root / 'ImageSets/Main/train.txt').unlink()
     with pytest.raises(FileNotFoundError, match=r'no list of images .*train\.txt'):
         build(root)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', r'the list of images .*train\.txt is empty'),
+        ('a\n\nb\n', r"train\.txt:2: expected the name of one image.*got ''"),
+        ('a  1\nb -1\n', r"train\.txt:1: .*got 'a  1'"),
+    ],
+)
+def test_bad_lists_are_named(root, text, message):
+    (root / 'ImageSets/Main/train.txt').write_text(text)
+    with pytest.raises(ValueError, match=message):
+        build(root)

@@ -110,6 +110,7 @@ def test_files_round_trip(tmp_path):
         ('x1,y1,x2,y2\n0,0,five,5\n', r"a\.csv:2: x2 'five' is not a number"),
         ('x1,y1,x2,y2\n0,0,nan,5\n', r"a\.csv:2: x2 'nan' is not finite"),
         ('x1,y1,x2,y2,group\n0,0,5,5,0.5\n', r'a\.csv:2: group 0\.5 is not a whole number'),
+        ('x1,y1,x2,y2,group\n0,0,5,5,1e30\n', r'a\.csv:2: group 1e\+30 is not a whole number'),
     ],
 )
 def test_bad_files_are_named(tmp_path, text, message):

@@ -103,6 +103,23 @@ def test_proposals_and_pf_dldl_from_if_dldl(run_tool, voc, config, tmp_path):
     )
     assert done.code == 0, done.err
     assert cv2.imread(str(out)).std() > 20
+    # The pipeline of validation has no target transform; the head's codec gives the bars.
+    validation = (
+        'browse_dataset',
+        pf,
+        '--data-root',
+        voc,
+        '--phase',
+        'val',
+        '--number',
+        1,
+        '--out',
+    )
+    assert run_tool(*validation, out).code == 0
+    blue = np.abs(cv2.imread(str(out)).astype(int) - [0xB6, 0x6F, 0x3B]).max(-1) < 3
+    assert blue.sum() > 50
+    done = run_tool(*validation, tmp_path / 'browse.xyz')
+    assert (done.code, 'browse.xyz has not the ending of a picture' in done.err) == (2, True)
 
     (voc / 'Proposals/002.csv').write_text('x1,y1,x2,y2,group\n0,0,91,40,0\n')
     done = run_tool('train', config('resnet18_pf-dldl'), *run, tmp_path / 'pf2', *options)
@@ -143,6 +160,17 @@ def test_boxes_of_another_program(run_tool, voc, tmp_path):
     assert (done.code, 'divisions must be at least 1, got 0' in done.err) == (2, True), done.err
     done = run_tool('make_proposals', tmp_path / 'theirs', '--out', tmp_path / 'x')
     assert (done.code, 'there is no image in' in done.err) == (2, True)
+    for option, value in (
+        *(('--min-area', 'nan'), ('--min-area', -5), ('--max-aspect', 0.5), ('--seed', -1)),
+        ('--boxes', tmp_path / 'none'),
+    ):
+        done = run_tool(
+            'make_proposals', voc / 'JPEGImages', '--out', voc / 'Proposals', option, value
+        )
+        assert (done.code, f'error: {option}' in done.err) == (2, True), done.err
+    (voc / 'JPEGImages/000.png').write_bytes((voc / 'JPEGImages/000.jpg').read_bytes())
+    done = propose(run_tool, voc)
+    assert (done.code, 'would both have the proposals 000.csv' in done.err) == (2, True), done.err
 
 
 def test_ensemble_averages_probabilities(run_tool, voc, config, tmp_path):

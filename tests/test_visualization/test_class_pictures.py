@@ -1,5 +1,6 @@
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mmpretrain.structures import DataSample
 
@@ -22,6 +23,20 @@ def test_bars_have_the_heights_of_the_distributions():
     np.testing.assert_allclose(centers, [-0.2, 0.8, 1.8, 2.8, 0.2, 1.2, 2.2, 3.2])
 
 
+def test_difficult_classes_are_paler_and_a_single_distribution_is_centred():
+    positive, difficult = torch.tensor([True, False] * 2), torch.tensor([False, True, True, False])
+    only_difficult = np.array([False, True, False, False])
+    sample = Sample(IMAGE, CODEC.encode(positive, difficult), difficult=only_difficult)
+    axes = Figure().subplots()
+    draw_bars(axes, sample)
+    bars = sorted(axes.patches, key=lambda bar: bar.get_x())
+    np.testing.assert_allclose([b.get_x() + b.get_width() / 2 for b in bars], range(4), atol=1e-12)
+    np.testing.assert_allclose([b.get_height() for b in bars], sample.target, rtol=1e-6)
+    lightness = [np.mean(b.get_facecolor()[:3]) for b in bars]
+    assert lightness[0] == lightness[2] == lightness[3] < lightness[1]
+    assert axes.get_legend_handles_labels()[1] == ['target', 'target, difficult']
+
+
 def test_a_validation_sample_has_a_target_without_gt_score():
     sample = DataSample().set_gt_label([0, 2]).set_pred_score(torch.full((4,), 0.25))
     sample.set_field([1], 'gt_label_difficult')
@@ -31,6 +46,7 @@ def test_a_validation_sample_has_a_target_without_gt_score():
         torch.tensor([True, False, True, False]), torch.tensor([False, True, False, False])
     )
     torch.testing.assert_close(drawn.target, expected)
+    assert drawn.difficult.tolist() == [False, True, False, False]
     assert to_sample(image, sample, False).target is None
     nothing = DataSample().set_gt_label([])
     assert to_sample(image, nothing, False, CODEC).target.sum() == 0
@@ -60,3 +76,16 @@ def test_proposals_are_drawn_where_they_are():
     with_boxes = draw_samples([sample], None).astype(int)
     sample.boxes = None
     assert np.abs(with_boxes - draw_samples([sample], None)).max() > 50
+
+
+def test_many_proposals_are_thinned_out_and_the_title_says_so(monkeypatch):
+    drawn, titles = [], []
+    monkeypatch.setattr(
+        'dldl_mm.visualization.draw.draw_boxes', lambda _, boxes: drawn.append(boxes)
+    )
+    monkeypatch.setattr(Axes, 'set_title', lambda _, title, **options: titles.append(title))
+    boxes = np.float32([[0, 0, i + 1, 8] for i in range(100)])
+    draw_samples([Sample(IMAGE, boxes=boxes, title='a'), Sample(IMAGE, boxes=boxes[:15])], None)
+    assert [len(part) for part in drawn] == [15, 15]
+    assert drawn[0][[0, -1]].tolist() == boxes[[0, -1]].tolist()
+    assert titles == ['a\n15 of 100 proposals', '']
