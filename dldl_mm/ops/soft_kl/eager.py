@@ -365,6 +365,8 @@ def _own_labels(
     return own, pure
 
 
+# Autocast would round its matrix product, and with it the target.
+@torch.autocast('cpu', enabled=False)
 def _shares(
     codes: Tensor,
     rows: slice,
