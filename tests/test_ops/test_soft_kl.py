@@ -188,6 +188,28 @@ def test_half_precision_scales_before_rounding():
     torch.testing.assert_close(leaf.grad.double(), truth, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize('patch', [1, 16])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('impl', IMPLS)
+def test_autocast_does_not_round_the_target(impl, dtype, patch):
+    # Labels per pixel have a dense target, large patches a list of labels.
+    labels = torch.randint(0, 5, (2, 4, 5)).repeat_interleave(16, 1).repeat_interleave(16, 2)
+    if patch == 1:
+        labels = torch.randint_like(labels, 5)
+    logits = torch.randn(2, 5, *labels.shape[1:]).to(dtype)
+    truth, truth_gradient = loss_and_gradient(
+        logits.double(), labels, kernel_size=3, impl='reference'
+    )
+    leaf = logits.clone().requires_grad_()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = soft_kl(leaf, labels, kernel_size=3, impl=impl)
+        loss.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss.double(), truth, rtol=1e-5, atol=0)
+    rtol = 1e-5 if dtype == torch.float32 else 5e-3
+    torch.testing.assert_close(leaf.grad.double(), truth_gradient, rtol=rtol, atol=1e-8)
+
+
 @pytest.mark.parametrize('layout', ['channels_last', 'sliced', 'expanded', 'transposed'])
 def test_memory_layouts(layout):
     logits = torch.randn(2, 5, 10, 14)
@@ -361,23 +383,33 @@ def test_gradient_accumulation_and_checkpointing():
 
 COMPILED = """
 import torch
-from dldl_mm.ops import soft_kl
+from dldl_mm.losses import NeighbourhoodKLLoss
 torch.manual_seed(0)
-images, labels = torch.randn(2, 3, 16, 16), torch.randint(0, 4, (2, 16, 16))
-labels[:, 4:7] = 255
-conv = torch.nn.Conv2d(3, 4, 3, padding=1)
-def step(x, y):
-    z = conv(x).relu()
-    return 2 * soft_kl(z, y, impl='eager') + z.square().mean()
-results = []
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+        # Sigmas that differ become symbols in the compiler.
+        options = ((1, 3.0), (3, 1.0), (5, 2.0))
+        losses = [NeighbourhoodKLLoss(size, sigma, impl='eager') for size, sigma in options]
+        self.losses = torch.nn.ModuleList(losses)
+    def forward(self, x, y):
+        z = self.conv(x).relu()
+        return sum(2 * loss(z, y) for loss in self.losses) + z.square().mean()
+model = Model()
 # The graph and its gradients are what can go wrong here; generating C++ would take minutes.
-for function in (step, torch.compile(step, backend='aot_eager')):
-    conv.zero_grad()
-    loss = function(images, labels)
-    loss.backward()
-    results.append((loss.detach(), conv.weight.grad.clone()))
-for plain, compiled in zip(*results):
-    torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-6)
+compiled = torch.compile(model, backend='aot_eager')
+for size in (16, 20):
+    images, labels = torch.randn(2, 3, size, size), torch.randint(0, 4, (2, size, size))
+    labels[:, 4:7] = 255
+    results = []
+    for function in (model, compiled):
+        model.zero_grad()
+        loss = function(images, labels)
+        loss.backward()
+        results.append((loss.detach(), model.conv.weight.grad.clone()))
+    for plain, found in zip(*results):
+        torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-6)
 """
 
 

@@ -84,10 +84,28 @@ def soft_kl(
         >>> soft_kl(torch.zeros(1, 2, 3, 3), labels, kernel_size=3)
         tensor(0.6109)
     """
+    return _untraced()(
+        _checked_soft_kl,
+        *(logits, labels, kernel_size, sigma, ignore_index, void, reduction, impl),
+        *(weight, class_weight),
+    )
+
+
+def _checked_soft_kl(
+    logits: Tensor,
+    labels: Tensor,
+    kernel_size: int,
+    sigma: float,
+    ignore_index: int,
+    void: str,
+    reduction: str,
+    impl: str,
+    weight: Tensor | None,
+    class_weight: Tensor | None,
+) -> Tensor:
     check_options(kernel_size, sigma, void, reduction, impl)
     _check_tensors(logits, labels, weight, class_weight)
-    loss = _untraced()(
-        _implementation(impl, logits),
+    loss = _implementation(impl, logits)(
         logits,
         labels,
         kernel_size,
@@ -163,7 +181,8 @@ def _implementation(impl: str, logits: Tensor) -> Callable[..., Tensor]:
 def _untraced() -> Callable[..., Tensor]:
     """Call a function outside of ``torch.compile``'s graph.
 
-    The implementations are fused by hand, and the compiler's version of scatter-like code cannot be
-    relied on. Made on first use, because naming the compiler imports it.
+    The implementations are fused by hand, the compiler's version of scatter-like code cannot be
+    relied on, and it fails at a sigma that differs from loss to loss, which it makes symbolic. Made on
+    first use, because naming the compiler imports it.
     """
     return torch.compiler.disable(lambda function, *arguments: function(*arguments))

@@ -257,7 +257,9 @@ def _run_listed(
     gradient = logits.softmax(1)
     values = gradient.view(-1)
     logs = _logarithms(
-        values[place], logits, lambda few: torch.unravel_index(place[few], logits.shape)
+        values.index_select(0, place),
+        logits,
+        lambda few: torch.unravel_index(place[few], logits.shape),
     )
     ratio = share.log_().sub_(logs).mul_(change)
     strips = list(_strips(logits, max(logits.numel() // 2, _SMALLEST_BYTES)))
@@ -365,6 +367,8 @@ def _own_labels(
     return own, pure
 
 
+# Autocast would round its matrix product, and with it the target.
+@torch.autocast('cpu', enabled=False)
 def _shares(
     codes: Tensor,
     rows: slice,
@@ -392,10 +396,11 @@ def _shares(
     weights = (line[:, None] * line).view(-1)
     corners = pixels + (rows.start * width - len(taps) // 2 * (width + 1))
     flat = codes.reshape(-1)
-    shifted = flat.as_strided(
-        (len(taps), len(taps), max(flat.numel() - (len(taps) - 1) * (width + 1), 0)), (width, 1, 1)
-    )
-    windows = shifted[..., corners].flatten(0, 1)
+    # Tap by tap: a third of the time of indexing a view of all windows.
+    windows = codes.new_empty(len(weights), len(pixels))
+    steps = range(len(taps))
+    for offset, seen in zip((y * width + x for y in steps for x in steps), windows, strict=True):
+        torch.index_select(flat[offset:], 0, corners, out=seen)
 
     # Two labels each, the least first. What was taken becomes void, which has the greatest code.
     # Written as numbers at once and by arithmetic: several times as fast as with booleans.
