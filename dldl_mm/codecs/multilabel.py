@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,20 +53,20 @@ class MultiLabelCodec(BaseLabelCodec):
         epsilon: float = 0.01,
         no_positive: str = 'error',
     ) -> None:
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int):
+        if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
             raise TypeError(f'MultiLabelCodec: num_classes must be an integer, got {num_classes!r}')
         if num_classes < 2:
             raise ValueError(f'MultiLabelCodec: num_classes must be at least 2, got {num_classes}')
-        if not 0 <= p_difficult <= 1:
+        if not isinstance(p_difficult, int | float) or not 0 <= p_difficult <= 1:
             raise ValueError(f'MultiLabelCodec: p_difficult must be in [0, 1], got {p_difficult!r}')
-        if not 0 <= epsilon < 1:
+        if not isinstance(epsilon, int | float) or not 0 <= epsilon < 1:
             raise ValueError(f'MultiLabelCodec: epsilon must be in [0, 1), got {epsilon!r}')
         if no_positive not in _POLICIES:
             raise ValueError(
                 f'MultiLabelCodec: unknown no_positive {no_positive!r}, '
                 f'expected one of {", ".join(_POLICIES)}'
             )
-        self.num_classes = num_classes
+        self.num_classes = int(num_classes)
         self.p_difficult = float(p_difficult)
         self.epsilon = float(epsilon)
         self.no_positive = no_positive
@@ -100,8 +101,8 @@ class MultiLabelCodec(BaseLabelCodec):
                 both kinds is positive.
 
         Returns:
-            (N, C) or (C,) distributions in torch's default dtype, which sum to 1, or to 0 for a row
-            left out by ``no_positive='skip'``.
+            (N, C) or (C,) distributions in torch's default dtype, float32 at least, which sum to 1, or
+            to 0 for a row left out by ``no_positive='skip'``.
 
         Raises:
             TypeError: A tensor is not bool.
@@ -138,7 +139,7 @@ class MultiLabelCodec(BaseLabelCodec):
             torch.zeros(self.num_classes, dtype=torch.bool).index_fill(
                 0, torch.tensor(indices, dtype=torch.long), True
             )
-            for indices in self._indices(data_info)
+            for indices in map(_flat, (data_info['gt_label'], data_info.get('gt_label_difficult')))
         )
         return self.encode(positive, difficult)
 
@@ -147,22 +148,24 @@ class MultiLabelCodec(BaseLabelCodec):
         place = f' ({data_info["img_path"]})' if 'img_path' in data_info else ''
         if data_info.get('gt_label') is None:
             raise ValueError(f"the sample{place} has no 'gt_label', which MultiLabelCodec encodes")
-        positive, difficult = self._indices(data_info)
-        for index in (*positive, *difficult):
-            if index != int(index) or not 0 <= index < self.num_classes:
+        found = {}
+        for key in ('gt_label', 'gt_label_difficult'):
+            found[key] = _flat(data_info.get(key))
+            if found[key].dtype.kind not in 'iuf':
                 raise ValueError(
-                    f'class index {index} of the sample{place} is not one of the '
-                    f'{self.num_classes} classes 0 to {self.num_classes - 1}'
+                    f'{key} of the sample{place} must hold indices of classes, got {data_info[key]!r}'
                 )
-        weighted = positive or (difficult and self.p_difficult > 0)
+            for index in found[key].tolist():
+                if not 0 <= index < self.num_classes or index != int(index):
+                    raise ValueError(
+                        f'class index {index} of the sample{place} is not one of the '
+                        f'{self.num_classes} classes 0 to {self.num_classes - 1}'
+                    )
+        weighted = len(found['gt_label']) or (
+            len(found['gt_label_difficult']) and self.p_difficult > 0
+        )
         if self.no_positive == 'error' and not weighted:
             raise ValueError(f'{self._no_positive_message()}{place}')
-
-    @staticmethod
-    def _indices(data_info: dict[str, Any]) -> list[list[float]]:
-        """Class indices of positive and of difficult objects, whatever holds them."""
-        found = [data_info['gt_label'], data_info.get('gt_label_difficult')]
-        return [[] if f is None else torch.as_tensor(f).reshape(-1).tolist() for f in found]
 
     def _no_positive_message(self) -> str:
         return (
@@ -183,3 +186,10 @@ class MultiLabelCodec(BaseLabelCodec):
                 f'({self.num_classes},), got {tuple(mask.shape)}'
             )
         return mask
+
+
+def _flat(labels: Any) -> np.ndarray:
+    """Class indices, whatever holds them: a number, a list, an array, a tensor, or None for none."""
+    labels = labels.tolist() if isinstance(labels, Tensor) else labels
+    flat = np.ravel([] if labels is None else labels)
+    return flat if flat.size else np.empty(0, np.int64)

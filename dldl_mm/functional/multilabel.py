@@ -30,8 +30,8 @@ def multilabel_distribution(
         epsilon: Share :math:`\varepsilon` of the uniform distribution, in [0, 1).
 
     Returns:
-        (N, C) distributions in torch's default dtype. A row without any weight is all zeros: it has
-        no distribution.
+        (N, C) distributions in torch's default dtype, float32 at least. A row without any weight is
+        all zeros: it has no distribution.
 
     Example:
         >>> import torch
@@ -39,9 +39,12 @@ def multilabel_distribution(
         >>> multilabel_distribution(classes, torch.tensor([[False, True, False, False]]), 0.5, 0.0)
         tensor([[0.4000, 0.2000, 0.4000, 0.0000]])
     """
-    weight = torch.where(difficult, p_difficult, 0.0).masked_fill(positive, 1.0)
+    # In float64, where no positive p_D is rounded to 0.
+    weight = p_difficult * difficult.double()
+    weight[positive] = 1.0
     mass = weight.sum(-1, keepdim=True)
-    return torch.where(mass > 0, mix_uniform(weight / mass, epsilon), 0.0)
+    dist = torch.where(mass > 0, mix_uniform(weight / mass, epsilon), 0.0)
+    return dist.to(torch.promote_types(torch.get_default_dtype(), torch.float32))
 
 
 def average_precision(

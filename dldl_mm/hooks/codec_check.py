@@ -46,6 +46,7 @@ class CodecCheckHook(Hook):
         for name in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
+                _check_classes(loop.dataloader.dataset, head_codec)
                 if share_codec(loop.dataloader.dataset, head_codec):
                     _restart_workers(runner, loop)
                 for part, encoder in pipeline_encoders(loop.dataloader.dataset):
@@ -121,10 +122,12 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
         Whether a transform was given the codec.
 
     Raises:
-        ValueError: A transform needs a codec and there is none, or a row cannot be encoded.
+        ValueError: A transform needs a codec and there is none, its number of classes is not the data
+            set's, or a row cannot be encoded.
     """
     shared = False
     for part, encoder in pipeline_encoders(dataset):
+        _check_classes(part, encoder.codec or codec)
         checks_itself = hasattr(part, 'check_annotations')
         if encoder.codec is not None:
             if not checks_itself:
@@ -141,6 +144,16 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
         else:
             _check_rows(part, encoder)
     return shared
+
+
+def _check_classes(dataset: Any, codec: BaseLabelCodec | None) -> None:
+    """Refuse a codec of more or fewer classes than a data set that names its classes."""
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if isinstance(codec, MultiLabelCodec) and classes and len(classes) != codec.num_classes:
+        raise ValueError(
+            f'MultiLabelCodec: num_classes is {codec.num_classes}, but {type(dataset).__name__} has '
+            f'{len(classes)} classes: {", ".join(map(str, classes))}'
+        )
 
 
 def _check_rows(dataset: Any, encoder: EncodeLabelDistribution) -> None:

@@ -21,9 +21,10 @@ class VOCMeanAveragePrecision(SampleMetric):
 
     ``voc/mAP_11points`` and ``voc/mAP_all``: see :func:`~dldl_mm.functional.average_precision`. For each
     class, the images where it occurs in difficult objects only are left out, as PASCAL VOC does. A class
-    that no image shows has no average precision and is not in the mean. mmpretrain's
-    ``VOCAveragePrecision`` takes the precision as it is, not made monotone, and a class without images
-    for 0, so that its mAP is lower.
+    that no image shows has no average precision and is not in the mean. Images with equal scores count
+    together. mmpretrain's ``VOCAveragePrecision`` takes the precision as it is, not made monotone, and a
+    class without images for 0, so that its mAP is lower; of equal scores, the order of the images
+    decides there.
 
     Reads ``pred_score`` (C,), ``gt_label`` and ``gt_label_difficult``, the indices of the classes.
 
@@ -63,10 +64,10 @@ class VOCMeanAveragePrecision(SampleMetric):
                     'ignore_difficult=False for a data set without difficult labels'
                 )
             scores = sample['pred_score'].detach().cpu()
-            positive = _mask(sample['gt_label'], len(scores))
-            difficult = _mask(
-                sample['gt_label_difficult'] if self.ignore_difficult else [], len(scores)
-            )
+            positive = _mask(sample, 'gt_label', len(scores))
+            difficult = torch.zeros_like(positive)
+            if self.ignore_difficult:
+                difficult = _mask(sample, 'gt_label_difficult', len(scores))
             self.results.append(
                 dict(
                     sample_idx=sample.get('sample_idx'),
@@ -127,7 +128,12 @@ class VOCMeanAveragePrecision(SampleMetric):
         return metrics
 
 
-def _mask(indices: Any, num_classes: int) -> Tensor:
-    mask = torch.zeros(num_classes, dtype=torch.bool)
-    mask[torch.as_tensor(indices, dtype=torch.long).cpu()] = True
-    return mask
+def _mask(sample: dict[str, Any], key: str, num_classes: int) -> Tensor:
+    indices = torch.as_tensor(sample[key], dtype=torch.long).reshape(-1).cpu()
+    outside = indices[(indices < 0) | (indices >= num_classes)]
+    if len(outside):
+        raise ValueError(
+            f'VOCMeanAveragePrecision: class index {outside[0]} in {key} of '
+            f'{sample.get("img_path", "a sample")} is not one of the {num_classes} that the model predicts'
+        )
+    return torch.zeros(num_classes, dtype=torch.bool).index_fill(0, indices, True)

@@ -33,6 +33,8 @@ from dldl_mm.visualization.segmentation import (
 _TARGET, _DIFFICULT, _PREDICTION = '#3b6fb6', '#a9c4e6', '#d1495b'
 # More boxes hide the image: validation and test have all proposals, hundreds of them.
 _MAX_BOXES = 15
+# More names cannot be read below one picture.
+_MAX_CLASSES = 24
 
 
 @dataclass
@@ -171,7 +173,8 @@ def draw_curves(axes: Axes, sample: Sample, codec: BaseLabelCodec) -> None:
 def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) -> None:
     """Draw target and predicted distribution over classes side by side.
 
-    The target of a class that the image shows in difficult objects only is paler.
+    The target of a class that the image shows in difficult objects only is paler. Of more than 24
+    classes, the 24 with the largest probability are drawn.
 
     Args:
         axes: Where to draw.
@@ -186,20 +189,21 @@ def draw_bars(axes: Axes, sample: Sample, classes: Sequence[str] | None = None) 
         )
         if distribution is not None
     ]
-    width = 0.8 / max(1, len(drawn))
+    largest = np.max([probability for probability, _, _ in drawn], axis=0)
+    shown = np.sort(np.argsort(-largest, kind='stable')[:_MAX_CLASSES])
+    index, width = np.arange(len(shown)), 0.8 / len(drawn)
     for number, (probability, colour, name) in enumerate(drawn):
-        index = np.arange(len(probability))
         centre = index + width * (number - (len(drawn) - 1) / 2)
-        pale = np.zeros(len(index), bool)
+        pale = np.zeros(len(shown), bool)
         if name == 'target' and sample.difficult is not None:
-            pale = sample.difficult
+            pale = sample.difficult[shown]
         for part, shade, label in (
             (~pale, colour, name),
             (pale, _DIFFICULT, f'{name}, difficult'),
         ):
             if part.any():
-                axes.bar(centre[part], probability[part], width, color=shade, label=label)
-        axes.set_xticks(index, index.astype(str) if classes is None else classes, rotation=90)
+                axes.bar(centre[part], probability[shown][part], width, color=shade, label=label)
+    axes.set_xticks(index, [str(c) if classes is None else classes[c] for c in shown], rotation=90)
     axes.set_ylim(0, 1)
     axes.tick_params(labelsize=7, length=0)
     _hide_frame(axes)
@@ -274,7 +278,7 @@ def to_sample(
         decoded=None if decoded is None else _plain(decoded),
         boxes=None if boxes is None else _plain(boxes),
         difficult=difficult,
-        title='\n'.join(filter(None, (title[:28], ', '.join(parts)))),
+        title='\n'.join(filter(None, (title[-32:], ', '.join(parts)))),
     )
 
 

@@ -33,6 +33,19 @@ def test_encode_is_the_formula(p_difficult, epsilon):
     torch.testing.assert_close(codec.encode(*masks(POSITIVE[5], DIFFICULT[5])), got[5])
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float32, torch.float64])
+def test_dtypes_and_a_share_that_float32_cannot_hold(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        tiny = MultiLabelCodec(20, 1e-60, 1 - 1e-9).encode(*masks(POSITIVE, DIFFICULT))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert tiny.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    expected = formula(POSITIVE, DIFFICULT, 1e-60, 1 - 1e-9)
+    rtol = 1e-14 if dtype == torch.float64 else 1e-6
+    np.testing.assert_allclose(tiny, expected, rtol=rtol)
+
+
 def test_numbers_by_hand():
     # Positive 0 and 2, difficult 1: weights 1, 0.3, 1, 0; divided by 2.3; 1% spread over 4 classes.
     dist = MultiLabelCodec(4).encode(
@@ -120,6 +133,15 @@ def test_transform():
         (dict(gt_label=[4], img_path='a.jpg'), r'index 4 of the sample \(a.jpg\).*0 to 3'),
         (dict(gt_label=[-1]), 'index -1'),
         (dict(gt_label=[0.5]), 'index 0.5'),
+        (dict(gt_label=[float('nan')]), 'index nan'),
+        (
+            dict(gt_label=['dog'], img_path='a.jpg'),
+            r"gt_label of the sample \(a.jpg\) must hold.*'dog'",
+        ),
+        (
+            dict(gt_label=[0], gt_label_difficult=np.zeros(4, bool)),
+            'gt_label_difficult of the sample',
+        ),
         (dict(gt_label=[0], gt_label_difficult=[7]), 'index 7'),
         (dict(gt_label=[], img_path='a.jpg'), r'no class is positive or difficult.*\(a.jpg\)'),
     ],
@@ -145,6 +167,7 @@ def test_policies_accept_annotations_without_a_class():
         (dict(num_classes=20.0), TypeError, 'num_classes must be an integer, got 20.0'),
         (dict(p_difficult=1.1), ValueError, r'p_difficult must be in \[0, 1\], got 1.1'),
         (dict(p_difficult=-0.1), ValueError, 'p_difficult'),
+        (dict(p_difficult='a half'), ValueError, r"p_difficult must be in \[0, 1\], got 'a half'"),
         (dict(p_difficult=float('nan')), ValueError, 'p_difficult'),
         (dict(epsilon=1), ValueError, r'epsilon must be in \[0, 1\), got 1'),
         (dict(epsilon=-0.01), ValueError, 'epsilon'),

@@ -188,3 +188,18 @@ def test_rows_of_data_sets_of_mmpretrain_are_checked(in_pipeline, tmp_path):
     encode.codec = codec if in_pipeline else None
     with pytest.raises(ValueError, match=r'class index 3 of the sample .*0\.jpg'):
         check([3])
+
+
+def test_another_number_of_classes_than_the_data_set_names_is_refused():
+    named = SimpleNamespace(metainfo=dict(classes=('ant', 'bee', 'cat')))
+    expected = 'num_classes is 4, but SimpleNamespace has 3 classes: ant, bee, cat'
+    codec = MultiLabelCodec(4)
+    with pytest.raises(ValueError, match=expected):
+        CodecCheckHook().before_run(runner(codec, dataset(codec), named))
+    named.pipeline = dataset(codec).pipeline
+    with pytest.raises(ValueError, match=expected):
+        share_codec(named, None)
+    same = MultiLabelCodec(3)
+    CodecCheckHook().before_run(
+        runner(same, dataset(same), SimpleNamespace(metainfo=named.metainfo))
+    )

@@ -114,6 +114,12 @@ def test_errors():
         evaluate(VOCMeanAveragePrecision(), samples(difficult=False))
     with pytest.raises(ValueError, match="have no 'pred_score'"):
         VOCMeanAveragePrecision().process(None, [dict(gt_label=[1])])
+    for index in (-1, 5):
+        bad = dict(pred_score=torch.rand(5), gt_label=[index], img_path='a.jpg')
+        with pytest.raises(
+            ValueError, match=f'index {index} in gt_label of a.jpg is not one of the 5'
+        ):
+            VOCMeanAveragePrecision(ignore_difficult=False).process(None, [bad])
     with pytest.raises(ValueError, match='no image shows any class'):
         VOCMeanAveragePrecision.calculate(torch.rand(3, 2), torch.zeros(3, 2).bool())
     with pytest.raises(ValueError, match=r'one shape \(N, C\)'):

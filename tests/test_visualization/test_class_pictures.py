@@ -37,6 +37,23 @@ def test_difficult_classes_are_paler_and_a_single_distribution_is_centred():
     assert axes.get_legend_handles_labels()[1] == ['target', 'target, difficult']
 
 
+def test_of_many_classes_the_likely_ones_are_drawn():
+    codec, chosen = MultiLabelCodec(80, epsilon=0.0), torch.zeros(80, dtype=torch.bool)
+    chosen[[79, 40]] = True
+    prediction = torch.full((80,), 1e-3)
+    prediction[[60, 2]] = 0.4
+    axes = Figure().subplots()
+    difficult = np.arange(80) == 40
+    sample = Sample(IMAGE, codec.encode(chosen), prediction, difficult=difficult)
+    draw_bars(axes, sample, classes=[f'class {i}' for i in range(80)])
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(names) == 24
+    assert names[-3:] == ['class 40', 'class 60', 'class 79']
+    assert 'class 2' in names
+    pale = [bar for bar in axes.patches if bar.get_facecolor()[2] > 0.85]
+    assert [(round(bar.get_x() + 0.6), bar.get_height()) for bar in pale] == [(21, 0.5)]
+
+
 def test_a_validation_sample_has_a_target_without_gt_score():
     sample = DataSample().set_gt_label([0, 2]).set_pred_score(torch.full((4,), 0.25))
     sample.set_field([1], 'gt_label_difficult')
