@@ -174,7 +174,9 @@ def test_every_recipe_is_in_the_model_index(task):
     assert f'configs/{task}/metafile.yml' in index['Import']
     metafile = yaml.safe_load((ROOT / 'configs' / task / 'metafile.yml').read_text())
     paths = (ROOT / 'configs' / task).glob('*.py')
-    recipes = {path.relative_to(ROOT).as_posix() for path in paths if not path.stem.endswith('_csv')}
+    recipes = {
+        path.relative_to(ROOT).as_posix() for path in paths if not path.stem.endswith('_csv')
+    }
     assert {model['Config'] for model in metafile['Models']} == recipes
     assert all(model['Name'] == Path(model['Config']).stem for model in metafile['Models'])
     collections = {collection['Name'] for collection in metafile['Collections']}
