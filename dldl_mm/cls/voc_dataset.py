@@ -83,12 +83,15 @@ class VOCMultiLabel(VOC):
                     check(self.get_data_info(index))
 
     def _check_list(self) -> None:
-        with open(self.image_set_path, encoding='utf-8') as file:
-            names = file.read().splitlines()
+        try:
+            with open(self.image_set_path, encoding='utf-8') as file:
+                names = file.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{self.image_set_path} is not UTF-8 text: {error}') from None
         if not names:
             raise ValueError(f'VOCMultiLabel: the list of images {self.image_set_path} is empty')
         for number, name in enumerate(names, start=1):
-            if not name or len(name.split()) != 1:
+            if len(name.split()) != 1 or not name.isprintable():  # a byte order mark is not
                 raise ValueError(
                     f'{self.image_set_path}:{number}: expected the name of one image, without folder '
                     f'and ending, got {name!r}'

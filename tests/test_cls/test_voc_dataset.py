@@ -105,9 +105,12 @@ def test_missing_and_truncated_files_are_named(root):
         ('', r'the list of images .*train\.txt is empty'),
         ('a\n\nb\n', r"train\.txt:2: expected the name of one image.*got ''"),
         ('a  1\nb -1\n', r"train\.txt:1: .*got 'a  1'"),
+        ('\ufeffa\nb\n', r"train\.txt:1: .*got '\\ufeffa'"),
+        (b'\xff\xfea', r'train\.txt is not UTF-8 text'),
     ],
 )
 def test_bad_lists_are_named(root, text, message):
-    (root / 'ImageSets/Main/train.txt').write_text(text)
+    content = text if isinstance(text, bytes) else text.encode()
+    (root / 'ImageSets/Main/train.txt').write_bytes(content)
     with pytest.raises(ValueError, match=message):
         build(root)
