@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
@@ -18,7 +19,30 @@ __all__ = ['soft_kl']
 IMPLEMENTATIONS = ('auto', 'reference', 'eager', 'triton')
 REDUCTIONS = ('mean', 'image_mean', 'sum', 'none')
 
+_Parameters = ParamSpec('_Parameters')
 
+
+def _untraced(function: Callable[_Parameters, Tensor]) -> Callable[_Parameters, Tensor]:
+    """Keep a function outside of ``torch.compile``'s graph.
+
+    The implementations are fused by hand, the compiler's version of scatter-like code cannot be
+    relied on, and it fails at a sigma that differs from loss to loss, which it makes symbolic.
+    """
+
+    @functools.wraps(function)
+    def outside(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Tensor:
+        return _untraced_call()(function, *args, **kwargs)
+
+    return outside
+
+
+@functools.cache
+def _untraced_call() -> Callable[..., Tensor]:
+    # Made on first use, because naming the compiler imports it.
+    return torch.compiler.disable(lambda function, *args, **kwargs: function(*args, **kwargs))
+
+
+@_untraced
 def soft_kl(
     logits: Tensor,
     labels: Tensor,
@@ -84,25 +108,6 @@ def soft_kl(
         >>> soft_kl(torch.zeros(1, 2, 3, 3), labels, kernel_size=3)
         tensor(0.6109)
     """
-    return _untraced()(
-        _checked_soft_kl,
-        *(logits, labels, kernel_size, sigma, ignore_index, void, reduction, impl),
-        *(weight, class_weight),
-    )
-
-
-def _checked_soft_kl(
-    logits: Tensor,
-    labels: Tensor,
-    kernel_size: int,
-    sigma: float,
-    ignore_index: int,
-    void: str,
-    reduction: str,
-    impl: str,
-    weight: Tensor | None,
-    class_weight: Tensor | None,
-) -> Tensor:
     check_options(kernel_size, sigma, void, reduction, impl)
     _check_tensors(logits, labels, weight, class_weight)
     loss = _implementation(impl, logits)(
@@ -175,14 +180,3 @@ def _implementation(impl: str, logits: Tensor) -> Callable[..., Tensor]:
     from dldl_mm.ops.soft_kl.triton_kernel import soft_kl_triton
 
     return soft_kl_triton
-
-
-@functools.cache
-def _untraced() -> Callable[..., Tensor]:
-    """Call a function outside of ``torch.compile``'s graph.
-
-    The implementations are fused by hand, the compiler's version of scatter-like code cannot be
-    relied on, and it fails at a sigma that differs from loss to loss, which it makes symbolic. Made on
-    first use, because naming the compiler imports it.
-    """
-    return torch.compiler.disable(lambda function, *arguments: function(*arguments))
