@@ -135,13 +135,17 @@ class MultiLabelCodec(BaseLabelCodec):
     def encode_annotation(self, data_info: dict[str, Any]) -> Tensor:
         """Encode the class indices ``gt_label``, with ``gt_label_difficult`` where the sample has it."""
         self.check_annotation(data_info)
+        return self.encode(*self.annotation_masks(data_info))
+
+    def annotation_masks(self, data_info: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """(C,) bool each: the classes of ``gt_label``, and those of ``gt_label_difficult``."""
         positive, difficult = (
             torch.zeros(self.num_classes, dtype=torch.bool).index_fill(
-                0, torch.tensor(indices, dtype=torch.long), True
+                0, torch.tensor(_flat(data_info.get(key)), dtype=torch.long), True
             )
-            for indices in map(_flat, (data_info['gt_label'], data_info.get('gt_label_difficult')))
+            for key in ('gt_label', 'gt_label_difficult')
         )
-        return self.encode(positive, difficult)
+        return positive, difficult
 
     def check_annotation(self, data_info: dict[str, Any]) -> None:
         """Refuse a sample without ``gt_label``, with an unknown class, or without a class to learn."""

@@ -257,13 +257,12 @@ def to_sample(
     target, boxes = data_sample.get('gt_score'), data_sample.get('gt_bboxes')
     difficult = None
     if isinstance(codec, MultiLabelCodec) and 'gt_label' in data_sample:
+        annotation = data_sample.to_dict()
         if target is None:
             lenient = MultiLabelCodec(codec.num_classes, codec.p_difficult, codec.epsilon, 'skip')
-            target = lenient.encode_annotation(data_sample.to_dict())
-        positive, flagged = (
-            np.ravel(_plain(data_sample.get(key, []))) for key in ('gt_label', 'gt_label_difficult')
-        )
-        difficult = np.isin(np.arange(codec.num_classes), np.setdiff1d(flagged, positive))
+            target = lenient.encode_annotation(annotation)
+        positive, flagged = codec.annotation_masks(annotation)
+        difficult = (flagged & ~positive).numpy()
     title = Path(str(data_sample.get('img_path', ''))).name
     parts = [
         f'{name} {", ".join(f"{number:.1f}" for number in np.ravel(_plain(number_)))}'
