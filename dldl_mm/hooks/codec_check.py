@@ -46,7 +46,6 @@ class CodecCheckHook(Hook):
         for name in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if hasattr(loop, 'dataloader'):  # a loop that is not built yet is a config
-                _check_classes(loop.dataloader.dataset, head_codec)
                 if share_codec(loop.dataloader.dataset, head_codec):
                     _restart_workers(runner, loop)
                 for part, encoder in pipeline_encoders(loop.dataloader.dataset):
@@ -126,6 +125,8 @@ def share_codec(dataset: Any, codec: BaseLabelCodec | None) -> bool:
             set's, or a row cannot be encoded.
     """
     shared = False
+    # Data that are only tested on may have no target transform.
+    _check_classes(dataset, codec)
     for part, encoder in pipeline_encoders(dataset):
         _check_classes(part, encoder.codec or codec)
         checks_itself = hasattr(part, 'check_annotations')
