@@ -50,8 +50,9 @@ class PlainConvNet(BaseBackbone):
                 ]
                 in_channels = width
             layers.append(nn.MaxPool2d(2))
-        # Spares the convolutions a reordering of their maps: a quarter of a training step on a CPU.
         self.features = nn.Sequential(*layers)
+        # Spares the convolutions a reordering of their maps: a quarter of a training step on a CPU.
+        # torch's stubs lack this form of `to`.
         self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
