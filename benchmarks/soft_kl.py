@@ -9,7 +9,9 @@
 Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
 ``dense`` is the soft target built by one-hot, convolution and division, and ``F.kl_div``; ``eager``
 and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a case are timed in turns,
-round after round, each in its second of two steps, and the medians are compared. The peak memory
+round after round, each in its second of two steps, and the medians are compared. On a CPU the rounds
+are those of several processes: where a process's heap happens to put the buffers decides about a
+form's time for all of its life (hard cross-entropy of CamVid's maps: 12 to 21 ms). The peak memory
 above the inputs is measured once per form, on a CPU as the rise of the resident set in a process of
 its own (Linux), on CUDA by torch's allocator; it is given in multiples of the logits, the gradient
 included.
@@ -28,6 +30,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import statistics
@@ -189,11 +192,33 @@ def peak_extra_here(form: str, logits: Tensor, labels: Tensor) -> float:
     return (resident_bytes('VmHWM') - before) / size
 
 
-def peak_extra(form: str, case: str, dtype: str, arguments: argparse.Namespace) -> float:
-    """:func:`peak_extra_here` in a fresh process, where no freed page hides a new one."""
-    command = [sys.executable, __file__, '--peak', form, case, dtype, *sys.argv[1:]]
+def fresh_process(*task: str) -> str:
+    """The last line of this program's output for ``--task``, in a process with a fresh heap."""
+    command = [sys.executable, __file__, *sys.argv[1:], '--task', *task]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    return done.stdout.splitlines()[-1]
+
+
+def form_functions(cuda: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor] | str]:
+    functions = {form: form_function(form) for form in FORMS if form != 'triton'}
+    functions['triton'] = form_function('triton') if cuda else 'needs CUDA'
+    return functions
+
+
+def times_here(logits: Tensor, labels: Tensor, repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of the forms that can run, in turns."""
+    functions = form_functions(logits.is_cuda)
+    times: dict[str, list[float]] = {}
+    for turn in range(repeats + 1):
+        for form, function in functions.items():
+            if callable(function):
+                # As in training, a form finds the memory as it left it itself, not as another did.
+                step(function, logits, labels)
+                elapsed = step(function, logits, labels)
+                # The first turn compiles kernels.
+                if turn:
+                    times.setdefault(form, []).append(elapsed)
+    return times
 
 
 def copy_bandwidth(device: torch.device) -> float:
@@ -233,28 +258,24 @@ def environment(device: torch.device) -> dict[str, object]:
 
 def measure(case: str, dtype: str, arguments: argparse.Namespace) -> list[dict[str, object]]:
     device = torch.device(arguments.device)
+    cuda = device.type == 'cuda'
     shape, labels = load_case(case, arguments)
-    labels = labels.to(device)
     common = {**environment(device), 'case': case, 'shape': 'x'.join(map(str, shape))}
     common['dtype'] = dtype
-    logits = torch.randn(shape, device=device).to(DTYPES[dtype]).requires_grad_()
-    functions = {form: form_function(form) for form in FORMS if form != 'triton'}
-    functions['triton'] = form_function('triton') if device.type == 'cuda' else 'needs CUDA'
-    times: dict[str, list[float]] = {form: [] for form in FORMS}
-    for turn in range(arguments.repeats + 1):
-        for form, function in functions.items():
-            if callable(function):
-                # As in training, a form finds the memory as it left it itself, not as another did.
-                step(function, logits, labels)
-                elapsed = step(function, logits, labels)
-                # The first turn compiles kernels.
-                if turn:
-                    times[form].append(elapsed)
-    logits.grad = None
-    medians = {form: statistics.median(found) for form, found in times.items() if found}
-    bandwidth = copy_bandwidth(device) if device.type == 'cuda' else None
+    if cuda:
+        logits = torch.randn(shape, device=device).to(DTYPES[dtype]).requires_grad_()
+        labels = labels.to(device)
+        times = times_here(logits, labels, arguments.repeats)
+        logits.grad = None
+    else:
+        times = {}
+        for _ in range(arguments.processes):
+            for form, found in json.loads(fresh_process('time', case, dtype)).items():
+                times.setdefault(form, []).extend(found)
+    medians = {form: statistics.median(found) for form, found in times.items()}
+    bandwidth = copy_bandwidth(device) if cuda else None
     rows = []
-    for form, function in functions.items():
+    for form, function in form_functions(cuda).items():
         row: dict[str, object] = {**common, 'form': form}
         if isinstance(function, str):
             rows.append({**row, 'note': function})
@@ -264,10 +285,8 @@ def measure(case: str, dtype: str, arguments: argparse.Namespace) -> list[dict[s
         for other in ('hard', 'dense', 'mmseg'):
             if other in medians:
                 row[f'to_{other}'] = f'{medians[form] / medians[other]:.3f}'
-        if device.type == 'cuda':
-            row['peak_extra'] = f'{peak_extra_here(form, logits, labels):.3f}'
-        else:
-            row['peak_extra'] = f'{peak_extra(form, case, dtype, arguments):.3f}'
+        peak = peak_extra_here(form, logits, labels) if cuda else fresh_process(form, case, dtype)
+        row['peak_extra'] = f'{float(peak):.3f}'
         if bandwidth is not None:
             # Two kernels: the logits are read twice, the gradient written, the labels read twice.
             moved = 3 * logits.numel() * logits.element_size()
@@ -345,7 +364,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--threads', type=int, default=2, help='of the CPU')
-    parser.add_argument('--repeats', type=int, default=9)
+    parser.add_argument('--repeats', type=int, default=5, help='rounds, on a CPU in each process')
+    parser.add_argument('--processes', type=int, default=5, help='on a CPU')
     parser.add_argument('--shapes', nargs='*', choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument('--models', nargs='*', choices=list(MODELS), default=[])
     parser.add_argument('--crop', type=int, default=512, help='side of the images of --models')
@@ -354,7 +374,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--camvid', type=Path, help='folder with ann_dir/train/*.png')
     parser.add_argument('--voc', type=Path, help='folder with SegmentationClass/*.png')
     parser.add_argument('--out', type=Path, help='CSV file; default benchmarks/results/...')
-    parser.add_argument('--peak', nargs=3, help=argparse.SUPPRESS)
+    # 'time' or the form whose peak memory is wanted, case and type.
+    parser.add_argument('--task', nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -362,11 +383,14 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    if arguments.peak:
-        form, case, dtype = arguments.peak
+    if arguments.task:
+        task, case, dtype = arguments.task
         shape, labels = load_case(case, arguments)
         logits = torch.randn(shape).to(DTYPES[dtype]).requires_grad_()
-        print(peak_extra_here(form, logits, labels))
+        if task == 'time':
+            print(json.dumps(times_here(logits, labels, arguments.repeats)))
+        else:
+            print(peak_extra_here(task, logits, labels))
         return
     cuda = torch.device(arguments.device).type == 'cuda'
     dtypes = arguments.dtypes or (['float32', 'bfloat16'] if cuda else ['float32'])

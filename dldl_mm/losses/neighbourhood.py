@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine import load
 from torch import Tensor, nn
 
 from dldl_mm.ops import soft_kl
@@ -33,12 +35,14 @@ class NeighbourhoodKLLoss(nn.Module):
             distribution of the labelled pixels in its window.
         impl: ``'auto'``, ``'reference'``, ``'eager'`` or ``'triton'``.
         reduction: ``'mean'``, ``'image_mean'`` (the authors'), ``'sum'`` or ``'none'``.
-        class_weight: C factors of the classes' contributions.
+        class_weight: C factors of the classes' contributions, or a file with them (``.npy``, JSON,
+            YAML or pickle), as mmseg's losses take it.
         loss_weight: Factor of the loss.
         loss_name: Key in the log; must start with ``loss_`` to be minimised.
 
     Raises:
         ValueError: An option is unknown or out of its range.
+        FileNotFoundError: There is no file ``class_weight``.
 
     Example:
         >>> import torch
@@ -58,7 +62,7 @@ class NeighbourhoodKLLoss(nn.Module):
         void: str = 'ignore',
         impl: str = 'auto',
         reduction: str = 'mean',
-        class_weight: Sequence[float] | None = None,
+        class_weight: Sequence[float] | str | None = None,
         loss_weight: float = 1.0,
         loss_name: str = 'loss_kl',
     ) -> None:
@@ -76,7 +80,7 @@ class NeighbourhoodKLLoss(nn.Module):
         self.reduction = reduction
         self.loss_weight = loss_weight
         # A buffer follows the model to its device once; a list would be copied there in every step.
-        weights = None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32)
+        weights = None if class_weight is None else _read_class_weight(class_weight)
         self.register_buffer('class_weight', weights, persistent=False)
         self._loss_name = loss_name
 
@@ -144,3 +148,22 @@ class NeighbourhoodKLLoss(nn.Module):
             f'kernel_size={self.kernel_size}, sigma={self.sigma}, void={self.void!r}, '
             f'impl={self.impl!r}, reduction={self.reduction!r}, loss_weight={self.loss_weight}'
         )
+
+
+def _read_class_weight(class_weight: Sequence[float] | str) -> Tensor:
+    """(C,) factors from a list or a file."""
+    values: Any = class_weight
+    if isinstance(class_weight, str):
+        values = np.load(class_weight) if class_weight.endswith('.npy') else load(class_weight)
+    try:
+        weights = torch.as_tensor(values, dtype=torch.float32)
+        valid = weights.ndim == 1 and bool((weights.isfinite() & (weights >= 0)).all())
+    except (TypeError, ValueError, RuntimeError):
+        valid = False
+    if not valid:
+        source = '' if values is class_weight else f' in {class_weight}'
+        raise ValueError(
+            'NeighbourhoodKLLoss: class_weight must be a list of finite, non-negative numbers, '
+            f'got {values!r}{source}'
+        )
+    return weights

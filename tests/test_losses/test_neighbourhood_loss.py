@@ -1,5 +1,8 @@
 """NeighbourhoodKLLoss in the calling convention of mmseg's decode heads."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,6 +71,25 @@ def test_class_weight(batch):
     assert loss.to('meta').class_weight.device.type == 'meta'
     with pytest.raises(ValueError, match=r'class_weight must have the shape \(5,\), got \(2,\)'):
         NeighbourhoodKLLoss(class_weight=[1.0, 2.0])(logits, labels)
+
+
+def test_class_weight_from_a_file(tmp_path):
+    np.save(tmp_path / 'weights.npy', [0.5, 2.0])
+    (tmp_path / 'weights.json').write_text('[0.5, 2.0]')
+    (tmp_path / 'named.json').write_text('{"road": 0.5}')
+    for name in ('weights.npy', 'weights.json'):
+        loss = NeighbourhoodKLLoss(class_weight=str(tmp_path / name))
+        assert loss.class_weight.tolist() == [0.5, 2.0]
+    with pytest.raises(ValueError, match=r"numbers, got {'road': 0.5} in .*named\.json"):
+        NeighbourhoodKLLoss(class_weight=str(tmp_path / 'named.json'))
+    with pytest.raises(FileNotFoundError, match=r'absent\.npy'):
+        NeighbourhoodKLLoss(class_weight=str(tmp_path / 'absent.npy'))
+
+
+@pytest.mark.parametrize('wrong', [[1.0, -1.0], [1.0, math.nan], [[1.0]], 2.0, ['a']])
+def test_class_weight_must_be_a_list_of_finite_numbers(wrong):
+    with pytest.raises(ValueError, match='must be a list of finite, non-negative numbers, got'):
+        NeighbourhoodKLLoss(class_weight=wrong)
 
 
 @pytest.mark.parametrize(
