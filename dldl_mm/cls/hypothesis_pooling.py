@@ -48,9 +48,10 @@ class HypothesisPoolingClassifier(ImageClassifier):
         self, *args: Any, crop_size: int = 224, chunk_size: int = 64, **kwargs: Any
     ) -> None:
         for name, number in dict(crop_size=crop_size, chunk_size=chunk_size).items():
-            if number < 1:
+            if not isinstance(number, int) or number < 1:
                 raise ValueError(
-                    f'HypothesisPoolingClassifier: {name} must be at least 1, got {number}'
+                    f'HypothesisPoolingClassifier: {name} must be an integer of at least 1, '
+                    f'got {number!r}'
                 )
         super().__init__(*args, **kwargs)
         self.crop_size = crop_size

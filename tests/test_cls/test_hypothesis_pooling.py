@@ -172,8 +172,9 @@ def test_starts_from_the_weights_of_a_plain_classifier():
 
 def test_errors():
     for option in ('crop_size', 'chunk_size'):
-        with pytest.raises(ValueError, match=f'{option} must be at least 1, got 0'):
-            build(**{option: 0})
+        for wrong in (0, 2.5, 'abc'):
+            with pytest.raises(ValueError, match=f'{option} must be .* at least 1, got {wrong!r}'):
+                build(**{option: wrong})
     model = build()
     images, samples = batch()
     samples[1].set_field(np.zeros((0, 4), np.float32), 'gt_bboxes')
