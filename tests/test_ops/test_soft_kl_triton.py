@@ -40,6 +40,46 @@ def test_in_the_interpreter():
     assert 'passed' in done.stdout
 
 
+@pytest.mark.skipif(INTERPRETED, reason='nothing is compiled in the interpreter')
+@pytest.mark.parametrize('capability', [80, 90])
+@pytest.mark.parametrize('name', ['_forward_kernel', '_backward_kernel'])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_compiles_for_cuda_with_neighbouring_pixels_in_neighbouring_threads(
+    name, weighted, capability, tmp_path, monkeypatch
+):
+    pytest.importorskip('triton', minversion='3.3')
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from dldl_mm.ops.soft_kl import triton_kernel
+
+    monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
+    jitted = getattr(triton_kernel, name)
+    pointers = {'logits': '*bf16', 'gradient': '*bf16', 'labels': '*i64'}
+    pointers |= dict.fromkeys(('log_sum', 'loss_out', 'mass_out', 'upstream'), '*fp32')
+    constants = dict(NUM_CLASSES=21, RADIUS=2, REACH=2, ASSIGN=False, PER_PIXEL=False)
+    constants |= dict(WEIGHTED=weighted, CLASS_WEIGHTED=weighted, stride_w=1, out_stride_w=1)
+    constants |= dict(BLOCK=triton_kernel._PIXELS, CLASSES=triton_kernel._CLASSES)
+    if weighted:
+        pointers |= dict(weight='*fp32', class_weight='*fp32')
+    else:
+        constants |= dict(weight=None, class_weight=None)
+    constants = {key: value for key, value in constants.items() if key in jitted.arg_names}
+    numbers = {'inverse_variance': 'fp32'}
+    signature = {
+        key: 'constexpr' if key in constants else {**pointers, **numbers}.get(key, 'i32')
+        for key in jitted.arg_names
+    }
+    compiled = compile(
+        ASTSource(jitted, signature, constants),
+        target=GPUTarget('cuda', capability, 32),
+        options=dict(num_warps=triton_kernel._WARPS),
+    )
+    assert compiled.asm['cubin']
+    # Pixels times classes: a warp reads 32 neighbours of one class, the fastest access there is.
+    assert 'threadsPerWarp = [32, 1]' in compiled.asm['ttgir']
+
+
 def labels_like(logits):
     n, c, h, w = logits.shape
     patches = torch.randint(0, c, (n, h // 3 + 1, w // 3 + 1))

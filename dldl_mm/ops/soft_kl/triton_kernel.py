@@ -2,10 +2,11 @@
 # mypy: disable-error-code="no-untyped-def"
 """The per-pixel loss as two CUDA kernels, one that sums and one that writes the gradient.
 
-A program handles a block of pixels. It walks through the distinct labels of every pixel's window
-in rising order; most windows hold one, so most blocks are done after one or two rounds. The forward
-pass keeps the log-sum-exp of each pixel, the backward pass computes the probabilities again.
-Offsets are 64-bit: a batch may have more than 2³¹ logits.
+A program handles a block of pixels. It looks for the least and the greatest label of every pixel's
+window; where they are the same in the whole block, the targets are one-hot. Elsewhere it weighs
+both, and then the few labels between them one after another. The forward pass keeps the log-sum-exp
+of each pixel, the backward pass computes the probabilities again. Offsets are 64-bit: a batch may
+have more than 2³¹ logits.
 """
 
 from __future__ import annotations
@@ -17,80 +18,215 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from dldl_mm.functional.neighbourhood import gaussian_taps
 from dldl_mm.ops.soft_kl.reference import image_coefficients
 
 __all__ = ['soft_kl_triton']
 
-# Sixteen classes at a time keep the tile in registers without spilling (compiled for sm_90).
+# Sixteen classes at a time keep the tile in registers without spilling (compiled for sm_90). Half of
+# the blocks of 32 pixels, but nearly all of 128, hold a pixel with several labels in real maps.
 _CLASSES = 16
-_PIXELS = 128
-_WARPS = 4
+_PIXELS = 32
+_WARPS = 1
 
 
 @triton.jit
-def _next_label(
+def _class(seen, mask, ignore_index, NUM_CLASSES: tl.constexpr):
+    """Labels as classes; ``NUM_CLASSES`` for void, labels out of range and where masked."""
+    # Unsigned, so that one comparison refuses negative ones, too; then 32 bits are enough.
+    valid = mask & (seen.to(tl.int64).to(tl.uint64) < NUM_CLASSES)
+    code = seen.to(tl.int32)
+    return tl.where(valid & (code != ignore_index), code, NUM_CLASSES)
+
+
+@triton.jit
+def _read(
     labels,
     pixel,
     here,
     interior,
-    previous,
+    dy,
+    dx: tl.constexpr,
     inverse_variance,
     width,
     ignore_index,
     NUM_CLASSES: tl.constexpr,
-    RADIUS: tl.constexpr,
 ):
-    """Smallest class above ``previous`` in each window, with its mass and number of taps.
-
-    Also the mass and the number of taps of all classes in the window.
-    """
-    label = tl.zeros_like(previous) + NUM_CLASSES
-    mass = tl.zeros(previous.shape, tl.float32)
-    count = tl.zeros_like(previous)
-    total = tl.zeros(previous.shape, tl.float32)
-    taps = tl.zeros_like(previous)
-    # Only the columns are unrolled: unrolling both costs registers and seconds of compilation.
-    for dy in range(-RADIUS, RADIUS + 1):
-        row = tl.exp(-0.5 * dy * dy * inverse_variance)
-        row = tl.where(row > 1e-12, row, 0.0)
-        for dx in tl.static_range(-RADIUS, RADIUS + 1):
-            inside = here & (interior | ((dy == 0) & (dx == 0)))
-            # The same cut as gaussian_taps: all precisions agree on which pixels have mass.
-            column = tl.exp(-0.5 * dx * dx * inverse_variance)
-            tap = row * tl.where(column > 1e-12, column, 0.0)
-            seen = tl.load(labels + pixel + dy * width + dx, mask=inside, other=0).to(tl.int64)
-            valid = inside & (seen != ignore_index) & (seen >= 0) & (seen < NUM_CLASSES)
-            code = tl.where(valid, seen, NUM_CLASSES).to(tl.int32)
-            total += tl.where(valid, tap, 0.0)
-            taps += valid.to(tl.int32)
-            smaller = (code > previous) & (code < label)
-            same = valid & (code == label)
-            mass = tl.where(smaller, tap, tl.where(same, mass + tap, mass))
-            count = tl.where(smaller, 1, tl.where(same, count + 1, count))
-            label = tl.where(smaller, code, label)
-    return label, mass, count, total, taps
+    """Labels at an offset from the pixels, ``NUM_CLASSES`` where there is none, and their weight."""
+    tap = tl.exp(-0.5 * dy * dy * inverse_variance) * tl.exp(-0.5 * dx * dx * inverse_variance)
+    inside = here & (interior | ((dy == 0) & (dx == 0)))
+    seen = tl.load(labels + pixel + dy * width + dx, mask=inside, other=0)
+    return _class(seen, inside, ignore_index, NUM_CLASSES), tap
 
 
 @triton.jit
-def _pixels(
+def _extremes(
+    labels,
+    pixel,
+    here,
+    interior,
+    inverse_variance,
+    width,
+    ignore_index,
+    NUM_CLASSES: tl.constexpr,
+    REACH: tl.constexpr,
+):
+    """Least and greatest class of each window; ``NUM_CLASSES`` and -1 where there is none."""
+    low = tl.zeros(pixel.shape, tl.int32) + NUM_CLASSES
+    high = tl.zeros(pixel.shape, tl.int32) - 1
+    # Only the columns are unrolled: unrolling both costs registers and seconds of compilation.
+    for dy in range(-REACH, REACH + 1):
+        for dx in tl.static_range(-REACH, REACH + 1):
+            code, _ = _read(
+                labels,
+                pixel,
+                here,
+                interior,
+                dy,
+                dx,
+                inverse_variance,
+                width,
+                ignore_index,
+                NUM_CLASSES,
+            )
+            low = tl.minimum(low, code)
+            high = tl.maximum(high, tl.where(code < NUM_CLASSES, code, -1))
+    return low, high
+
+
+@triton.jit
+def _weigh(
+    labels,
+    pixel,
+    here,
+    interior,
+    low,
+    high,
+    inverse_variance,
+    width,
+    ignore_index,
+    NUM_CLASSES: tl.constexpr,
+    REACH: tl.constexpr,
+):
+    """Masses in each window of two classes and of all, and the least class between the two."""
+    low_mass = tl.zeros(low.shape, tl.float32)
+    high_mass = tl.zeros(low.shape, tl.float32)
+    total = tl.zeros(low.shape, tl.float32)
+    between = tl.zeros_like(low) + NUM_CLASSES
+    for dy in range(-REACH, REACH + 1):
+        for dx in tl.static_range(-REACH, REACH + 1):
+            code, tap = _read(
+                labels,
+                pixel,
+                here,
+                interior,
+                dy,
+                dx,
+                inverse_variance,
+                width,
+                ignore_index,
+                NUM_CLASSES,
+            )
+            low_mass += tl.where(code == low, tap, 0.0)
+            high_mass += tl.where(code == high, tap, 0.0)
+            total += tl.where(code < NUM_CLASSES, tap, 0.0)
+            between = tl.where((code > low) & (code < high), tl.minimum(between, code), between)
+    return low_mass, high_mass, total, between
+
+
+@triton.jit
+def _target(
     labels,
     height,
     width,
     ignore_index,
+    inverse_variance,
     NUM_CLASSES: tl.constexpr,
     RADIUS: tl.constexpr,
+    REACH: tl.constexpr,
+    ASSIGN: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """A block's pixel numbers, rows, columns, and masks: in the image, window inside, labelled."""
-    pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    """Where a block's pixels are, and what they have as target.
+
+    Returns:
+        Pixel numbers, rows, columns, masks of pixels in the image, with the window inside and with a
+        target; least and greatest class of that, their shares (the second 0 where they are the
+        same), the least class between them (``NUM_CLASSES`` where there is none) and, where there
+        are several classes, the total mass.
+    """
+    # 32-bit within an image: a 64-bit division costs as much as a window.
+    pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     row = pixel // width
     column = pixel % width
     here = pixel < height * width
     interior = (row >= RADIUS) & (row < height - RADIUS)
     interior = interior & (column >= RADIUS) & (column < width - RADIUS)
-    own = tl.load(labels + pixel, mask=here, other=0).to(tl.int64)
-    labelled = here & (own != ignore_index) & (own >= 0) & (own < NUM_CLASSES)
-    return pixel, row, column, here, interior, labelled
+    low, high = _extremes(
+        labels,
+        pixel,
+        here,
+        interior,
+        inverse_variance,
+        width,
+        ignore_index,
+        NUM_CLASSES,
+        REACH,
+    )
+    if ASSIGN:
+        kept = low < NUM_CLASSES
+    else:
+        own = tl.load(labels + pixel, mask=here, other=0)
+        kept = _class(own, here, ignore_index, NUM_CLASSES) < NUM_CLASSES
+    low_share = tl.where(kept, 1.0, 0.0)
+    high_share = tl.zeros_like(low_share)
+    total = tl.zeros_like(low_share) + 1
+    between = tl.zeros_like(low) + NUM_CLASSES
+    mixed = kept & (low < high)
+    if tl.max(mixed.to(tl.int32), axis=0) > 0:
+        low_mass, high_mass, total, between = _weigh(
+            labels,
+            pixel,
+            here,
+            interior,
+            low,
+            high,
+            inverse_variance,
+            width,
+            ignore_index,
+            NUM_CLASSES,
+            REACH,
+        )
+        low_share = tl.where(mixed, low_mass / total, low_share)
+        high_share = tl.where(mixed, high_mass / total, 0.0)
+        between = tl.where(mixed, between, NUM_CLASSES)
+        total = tl.where(mixed, total, 1.0)
+    return (
+        pixel,
+        row,
+        column,
+        here,
+        interior,
+        kept,
+        low,
+        high,
+        low_share,
+        high_share,
+        between,
+        total,
+    )
+
+
+@triton.jit
+def _term(place, class_weight, label, share, normaliser, stride_c, CLASS_WEIGHTED: tl.constexpr):
+    """A class's part of the loss and of the target's weighted mass."""
+    found = share > 0
+    value = tl.load(place + label.to(tl.int64) * stride_c, mask=found, other=0.0).to(tl.float32)
+    factor = share
+    if CLASS_WEIGHTED:
+        factor *= tl.load(class_weight + label, mask=found, other=0.0)
+    log_ratio = tl.log(tl.where(found, share, 1.0)) - (value - normaliser)
+    return tl.where(found, factor * log_ratio, 0.0), factor
 
 
 @triton.jit
@@ -112,6 +248,7 @@ def _forward_kernel(
     stride_w,
     NUM_CLASSES: tl.constexpr,
     RADIUS: tl.constexpr,
+    REACH: tl.constexpr,
     ASSIGN: tl.constexpr,
     PER_PIXEL: tl.constexpr,
     WEIGHTED: tl.constexpr,
@@ -122,67 +259,67 @@ def _forward_kernel(
     image = tl.program_id(1).to(tl.int64)
     size = image * 0 + height * width
     labels += image * size
-    pixel, row, column, here, interior, labelled = _pixels(
-        labels, height, width, ignore_index, NUM_CLASSES, RADIUS, BLOCK
+    pixel, row, column, here, interior, kept, low, high, low_share, high_share, between, total = (
+        _target(
+            labels,
+            height,
+            width,
+            ignore_index,
+            inverse_variance,
+            NUM_CLASSES,
+            RADIUS,
+            REACH,
+            ASSIGN,
+            BLOCK,
+        )
     )
-    place = logits + image * stride_n + row * stride_h + column * stride_w
+    place = logits + image * stride_n + row.to(tl.int64) * stride_h + column.to(tl.int64) * stride_w
 
     peak = tl.full((BLOCK,), float('-inf'), tl.float32)
     scaled = tl.zeros((BLOCK,), tl.float32)
     for first in range(0, NUM_CLASSES, CLASSES):
-        classes = first + tl.arange(0, CLASSES).to(tl.int64)
+        classes = first + tl.arange(0, CLASSES)
+        planes = classes.to(tl.int64)[None, :]
         tile = tl.load(
-            place[None, :] + classes[:, None] * stride_c,
-            mask=here[None, :] & (classes < NUM_CLASSES)[:, None],
+            place[:, None] + planes * stride_c,
+            mask=here[:, None] & (classes < NUM_CLASSES)[None, :],
             other=float('-inf'),
         ).to(tl.float32)
-        higher = tl.maximum(peak, tl.max(tile, axis=0))
+        higher = tl.maximum(peak, tl.max(tile, axis=1))
         # Without a finite logit so far, -inf - -inf would be NaN.
         shift = tl.where(higher == float('-inf'), 0.0, higher)
-        scaled = scaled * tl.exp(peak - shift) + tl.sum(tl.exp(tile - shift[None, :]), axis=0)
+        scaled = scaled * tl.exp(peak - shift) + tl.sum(tl.exp(tile - shift[:, None]), axis=1)
         peak = higher
     normaliser = peak + tl.log(scaled)
     tl.store(log_sum + image * size + pixel, normaliser, mask=here)
 
-    previous = tl.full((BLOCK,), -1, tl.int32)
-    label, mass, count, total, taps = _next_label(
-        labels,
-        pixel,
-        here,
-        interior,
-        previous,
-        inverse_variance,
-        width,
-        ignore_index,
-        NUM_CLASSES,
-        RADIUS,
+    loss, norm = _term(place, class_weight, low, low_share, normaliser, stride_c, CLASS_WEIGHTED)
+    more, factor = _term(
+        place, class_weight, high, high_share, normaliser, stride_c, CLASS_WEIGHTED
     )
-    kept = total > 0 if ASSIGN else labelled
-    loss = tl.zeros((BLOCK,), tl.float32)
-    norm = tl.zeros((BLOCK,), tl.float32)
-    rest = tl.where(kept, taps, 0)
-    while tl.max(rest, axis=0) > 0:
-        found = (rest > 0) & (mass > 0)
-        share = tl.where(found, mass, 1.0) / tl.where(found, total, 1.0)
-        value = tl.load(place + label.to(tl.int64) * stride_c, mask=found, other=0.0).to(tl.float32)
-        factor = tl.where(found, share, 0.0)
-        if CLASS_WEIGHTED:
-            factor *= tl.load(class_weight + label, mask=found, other=0.0)
-        loss += tl.where(found, factor * (tl.log(share) - (value - normaliser)), 0.0)
-        norm += factor
-        rest -= tl.where(rest > 0, count, 0)
-        label, mass, count, total, taps = _next_label(
+    loss += more
+    norm += factor
+    while tl.min(between, axis=0) < NUM_CLASSES:
+        mass, _, _, following = _weigh(
             labels,
             pixel,
             here,
             interior,
-            label,
+            between,
+            high,
             inverse_variance,
             width,
             ignore_index,
             NUM_CLASSES,
-            RADIUS,
+            REACH,
         )
+        share = tl.where(between < NUM_CLASSES, mass, 0.0) / total
+        more, factor = _term(
+            place, class_weight, between, share, normaliser, stride_c, CLASS_WEIGHTED
+        )
+        loss += more
+        norm += factor
+        between = following
     if WEIGHTED:
         loss *= tl.load(weight + image * size + pixel, mask=here, other=0.0)
     if PER_PIXEL:
@@ -218,6 +355,7 @@ def _backward_kernel(
     out_stride_w,
     NUM_CLASSES: tl.constexpr,
     RADIUS: tl.constexpr,
+    REACH: tl.constexpr,
     ASSIGN: tl.constexpr,
     PER_PIXEL: tl.constexpr,
     WEIGHTED: tl.constexpr,
@@ -228,11 +366,23 @@ def _backward_kernel(
     image = tl.program_id(1).to(tl.int64)
     size = image * 0 + height * width
     labels += image * size
-    pixel, row, column, here, interior, labelled = _pixels(
-        labels, height, width, ignore_index, NUM_CLASSES, RADIUS, BLOCK
+    pixel, row, column, here, interior, kept, low, high, low_share, high_share, start, total = (
+        _target(
+            labels,
+            height,
+            width,
+            ignore_index,
+            inverse_variance,
+            NUM_CLASSES,
+            RADIUS,
+            REACH,
+            ASSIGN,
+            BLOCK,
+        )
     )
-    place = logits + image * stride_n + row * stride_h + column * stride_w
-    target = gradient + image * out_stride_n + row * out_stride_h + column * out_stride_w
+    place = logits + image * stride_n + row.to(tl.int64) * stride_h + column.to(tl.int64) * stride_w
+    target = gradient + image * out_stride_n
+    target += row.to(tl.int64) * out_stride_h + column.to(tl.int64) * out_stride_w
     normaliser = tl.load(log_sum + image * size + pixel, mask=here, other=0.0)
     if PER_PIXEL:
         scale = tl.load(upstream + image * size + pixel, mask=here, other=0.0)
@@ -241,99 +391,80 @@ def _backward_kernel(
     if WEIGHTED:
         scale *= tl.load(weight + image * size + pixel, mask=here, other=0.0)
 
-    start = tl.full((BLOCK,), -1, tl.int32)
-    label, mass, count, total, taps = _next_label(
-        labels,
-        pixel,
-        here,
-        interior,
-        start,
-        inverse_variance,
-        width,
-        ignore_index,
-        NUM_CLASSES,
-        RADIUS,
-    )
-    kept = total > 0 if ASSIGN else labelled
-    scale = tl.where(kept, scale, 0.0)
-
     if CLASS_WEIGHTED:
-        norm = tl.zeros((BLOCK,), tl.float32)
-        rest = tl.where(kept, taps, 0)
-        while tl.max(rest, axis=0) > 0:
-            found = (rest > 0) & (mass > 0)
-            share = tl.where(found, mass, 0.0) / tl.where(found, total, 1.0)
-            norm += share * tl.load(class_weight + label, mask=found, other=0.0)
-            rest -= tl.where(rest > 0, count, 0)
-            label, mass, count, total, taps = _next_label(
+        low_share *= tl.load(class_weight + low, mask=low_share > 0, other=0.0)
+        high_share *= tl.load(class_weight + high, mask=high_share > 0, other=0.0)
+        norm = low_share + high_share
+        between = start
+        while tl.min(between, axis=0) < NUM_CLASSES:
+            mass, _, _, following = _weigh(
                 labels,
                 pixel,
                 here,
                 interior,
-                label,
+                between,
+                high,
                 inverse_variance,
                 width,
                 ignore_index,
                 NUM_CLASSES,
-                RADIUS,
+                REACH,
             )
-        label, mass, count, total, taps = _next_label(
-            labels,
-            pixel,
-            here,
-            interior,
-            start,
-            inverse_variance,
-            width,
-            ignore_index,
-            NUM_CLASSES,
-            RADIUS,
-        )
+            found = between < NUM_CLASSES
+            share = tl.where(found, mass, 0.0) / total
+            norm += share * tl.load(class_weight + between, mask=found, other=0.0)
+            between = following
     else:
         norm = kept.to(tl.float32)
 
+    low_share *= scale
+    high_share *= scale
     for first in range(0, NUM_CLASSES, CLASSES):
-        classes = first + tl.arange(0, CLASSES).to(tl.int64)
-        mask = here[None, :] & (classes < NUM_CLASSES)[:, None]
-        tile = tl.load(
-            place[None, :] + classes[:, None] * stride_c, mask=mask, other=float('-inf')
-        ).to(tl.float32)
-        slope = tl.exp(tile - normaliser[None, :]) * (scale * norm)[None, :]
+        classes = first + tl.arange(0, CLASSES)
+        planes = classes.to(tl.int64)[None, :]
+        mask = here[:, None] & (classes < NUM_CLASSES)[None, :]
+        tile = tl.load(place[:, None] + planes * stride_c, mask=mask, other=float('-inf')).to(
+            tl.float32
+        )
+        slope = tl.exp(tile - normaliser[:, None]) * (scale * norm)[:, None]
+        slope -= tl.where(classes[None, :] == low[:, None], low_share[:, None], 0.0)
+        slope -= tl.where(classes[None, :] == high[:, None], high_share[:, None], 0.0)
         tl.store(
-            target[None, :] + classes[:, None] * out_stride_c,
+            target[:, None] + planes * out_stride_c,
             slope.to(gradient.dtype.element_ty),
             mask=mask,
         )
 
-    # The few classes with a target are written a second time, whole, so that they are rounded once;
-    # another thread of this program may have written them above.
+    # The few labels between are written a second time, whole, so that they are rounded once; another
+    # thread of this program may have written them above.
     tl.debug_barrier()
-    rest = tl.where(kept, taps, 0)
-    while tl.max(rest, axis=0) > 0:
-        found = (rest > 0) & (mass > 0)
-        share = tl.where(found, mass, 0.0) / tl.where(found, total, 1.0)
-        if CLASS_WEIGHTED:
-            share *= tl.load(class_weight + label, mask=found, other=0.0)
-        value = tl.load(place + label.to(tl.int64) * stride_c, mask=found, other=0.0).to(tl.float32)
-        slope = scale * (tl.exp(value - normaliser) * norm - share)
-        tl.store(
-            target + label.to(tl.int64) * out_stride_c,
-            slope.to(gradient.dtype.element_ty),
-            mask=found,
-        )
-        rest -= tl.where(rest > 0, count, 0)
-        label, mass, count, total, taps = _next_label(
+    between = start
+    while tl.min(between, axis=0) < NUM_CLASSES:
+        mass, _, _, following = _weigh(
             labels,
             pixel,
             here,
             interior,
-            label,
+            between,
+            high,
             inverse_variance,
             width,
             ignore_index,
             NUM_CLASSES,
-            RADIUS,
+            REACH,
         )
+        found = between < NUM_CLASSES
+        share = tl.where(found, mass, 0.0) / total
+        if CLASS_WEIGHTED:
+            share *= tl.load(class_weight + between, mask=found, other=0.0)
+        value = tl.load(place + between.to(tl.int64) * stride_c, mask=found, other=0.0)
+        slope = scale * (tl.exp(value.to(tl.float32) - normaliser) * norm - share)
+        tl.store(
+            target + between.to(tl.int64) * out_stride_c,
+            slope.to(gradient.dtype.element_ty),
+            mask=found,
+        )
+        between = following
 
 
 def soft_kl_triton(
@@ -357,6 +488,8 @@ def soft_kl_triton(
         # A hundredth of a pixel already rounds the neighbours to 0; less would overflow the square.
         'inverse_variance': max(sigma, 0.01) ** -2,
         'RADIUS': kernel_size // 2,
+        # As far as there is mass: all precisions agree on the cut of gaussian_taps.
+        'REACH': sum(tap > 0 for tap in gaussian_taps(kernel_size, sigma)) // 2,
         'ASSIGN': void == 'assign',
         'PER_PIXEL': reduction == 'none',
     }
@@ -462,6 +595,7 @@ def _launch(
             *strides,
             NUM_CLASSES=num_classes,
             RADIUS=options['RADIUS'],
+            REACH=options['REACH'],
             ASSIGN=options['ASSIGN'],
             PER_PIXEL=options['PER_PIXEL'],
             WEIGHTED=weight is not None,
