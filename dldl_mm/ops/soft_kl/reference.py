@@ -54,5 +54,6 @@ def image_coefficients(mass: Tensor, reduction: str) -> Tensor:
         return torch.ones_like(mass)
     if reduction == 'image_mean':
         return 1 / (len(mass) * (mass + 1))
-    total = mass.sum()
-    return (1 / torch.where(total > 0, total, 1)).expand_as(mass)
+    # Where nothing has a target, the loss is 0 whatever this is.
+    total = mass.sum().clamp_min(torch.finfo(mass.dtype).tiny)
+    return total.reciprocal().expand_as(mass)

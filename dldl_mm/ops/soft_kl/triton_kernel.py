@@ -493,21 +493,18 @@ def soft_kl_triton(
         'ASSIGN': void == 'assign',
         'PER_PIXEL': reduction == 'none',
     }
-    loss, mass = _TritonKL.apply(
+    return _TritonKL.apply(
         logits,
         labels.contiguous(),
         None if weight is None else weight.float().contiguous(),
         None if class_weight is None else class_weight.float().contiguous(),
+        reduction,
         options,
     )
-    if reduction == 'none':
-        return loss
-    return (loss * image_coefficients(mass, reduction)).sum()
 
 
 class _TritonKL(torch.autograd.Function):
-    """(N, H, W) losses, or (N,) summed losses and masses of the targets."""
-
+    # One node of the graph from logits to loss: each further one costs the host as long as a launch.
     @staticmethod
     def forward(
         ctx: Any,
@@ -515,13 +512,16 @@ class _TritonKL(torch.autograd.Function):
         labels: Tensor,
         weight: Tensor | None,
         class_weight: Tensor | None,
+        reduction: str,
         options: dict[str, Any],
-    ) -> tuple[Tensor, Tensor]:
-        grid = _grid(logits)
+    ) -> Tensor:
         log_sum = torch.empty(labels.shape, dtype=torch.float32, device=logits.device)
-        shape = labels.shape if options['PER_PIXEL'] else (labels.shape[0], grid[0])
-        loss = torch.empty(shape, dtype=torch.float32, device=logits.device)
-        mass = loss.new_empty(0) if options['PER_PIXEL'] else torch.empty_like(loss)
+        if options['PER_PIXEL']:
+            loss = mass = torch.empty_like(log_sum)
+        else:
+            blocks, num_images = _grid(logits)
+            parts = log_sum.new_empty(2, num_images, blocks)
+            loss, mass = parts
         _launch(
             _forward_kernel,
             logits,
@@ -532,21 +532,24 @@ class _TritonKL(torch.autograd.Function):
             logits.stride(),
             options,
         )
+        coefficient = None
         if not options['PER_PIXEL']:
-            loss, mass = loss.sum(1), mass.sum(1)
-        ctx.save_for_backward(logits, labels, weight, class_weight, log_sum)
+            loss, mass = parts.sum(2)
+            coefficient = image_coefficients(mass, reduction)
+            loss = (loss * coefficient).sum()
+        ctx.save_for_backward(logits, labels, weight, class_weight, log_sum, coefficient)
         ctx.options = options
-        ctx.mark_non_differentiable(mass)
-        return loss, mass
+        return loss
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "soft_kl(impl='triton') can be differentiated once; "
                 "use impl='reference' for second derivatives (create_graph=True)"
             )
-        logits, labels, weight, class_weight, log_sum = ctx.saved_tensors
+        logits, labels, weight, class_weight, log_sum, coefficient = ctx.saved_tensors
+        upstream = grad_loss if coefficient is None else grad_loss * coefficient
         gradient = torch.empty_like(logits)
         _launch(
             _backward_kernel,
@@ -554,11 +557,11 @@ class _TritonKL(torch.autograd.Function):
             labels,
             weight,
             class_weight,
-            (log_sum, grad_loss.contiguous(), gradient),
+            (log_sum, upstream.contiguous(), gradient),
             (*logits.stride(), *gradient.stride()),
             ctx.options,
         )
-        return gradient, None, None, None, None
+        return gradient, None, None, None, None, None
 
 
 def _grid(logits: Tensor) -> tuple[int, int]:
