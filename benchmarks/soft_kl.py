@@ -3,7 +3,7 @@
     python benchmarks/soft_kl.py                          # CPU, 2 threads
     python benchmarks/soft_kl.py --device cuda            # GPU, float32 and bfloat16
     python benchmarks/soft_kl.py --camvid data/camvid --voc data/VOCdevkit/VOC2007
-    # Whole training steps; on a CPU with --crop 256 --batch 2 --repeats 5
+    # Whole training steps; on a CPU with --crop 256 --batch 2
     python benchmarks/soft_kl.py --shapes --models fcn-r50 segformer-b0 --out steps.csv
 
 Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``CrossEntropyLoss``;
@@ -11,7 +11,7 @@ Forms: ``hard`` is ``F.cross_entropy``; ``mmseg`` is mmsegmentation's own ``Cros
 and ``triton`` are implementations of ``dldl_mm.ops.soft_kl``. All forms of a case are timed in turns,
 round after round, each in its second of two steps, and the medians are compared. On a CPU the rounds
 are those of several processes: where a process's heap happens to put the buffers decides about a
-form's time for all of its life (hard cross-entropy of CamVid's maps: 12 to 21 ms). The peak memory
+form's time for all of its life, by half with hard cross-entropy of CamVid's maps. The peak memory
 above the inputs is measured once per form, on a CPU as the rise of the resident set in a process of
 its own (Linux), on CUDA by torch's allocator; it is given in multiples of the logits, the gradient
 included.

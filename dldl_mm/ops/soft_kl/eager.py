@@ -243,7 +243,10 @@ def _run_listed(
     del parts
     # One by one, so that the parts of each make room for the next.
     pixels, label, share = (torch.cat(columns.pop(0)) for _ in range(3))
-    change = coefficient.reshape(-1)[pixels].mul_(share)
+    if coefficient.numel() and not any(coefficient.stride()):  # one number, not to be spread out
+        change = share * coefficient[0, 0, 0]
+    else:
+        change = coefficient.reshape(-1)[pixels].mul_(share)
     if class_weight is not None:
         change.mul_(class_weight[label])
     area = height * width
